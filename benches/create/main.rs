@@ -1,0 +1,209 @@
+//! How fast the create call is, beside the framework's limit.
+//!
+//! One run measures every [contender](contender::contenders) in turn, round
+//! after round, under a closed loop of 64 and of 256 keep-alive connections over
+//! loopback, so that all of them meet the machine in the same state. Each server
+//! and the load have a process of their own. What counts is the ratio to the
+//! bare axum server of the same run; absolute figures belong to the machine.
+//!
+//! ```text
+//! cargo bench --bench create               # about two minutes
+//! cargo bench --bench create -- --smoke    # does the harness work?
+//! ```
+//!
+//! `KOOTASK_BENCH_SECONDS` (4) is the length of a measured window and
+//! `KOOTASK_BENCH_ROUNDS` (3) the number of rounds. Speed is no test: the exit
+//! status tells only of errors, and any answer but the expected one is an error.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a benchmark may panic; it serves nobody"
+)]
+
+mod bare;
+mod contender;
+mod load;
+mod process;
+mod report;
+mod request;
+
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+use contender::{Contender, Place};
+use load::Plan;
+use process::Server;
+use report::{Measured, Series};
+
+/// The numbers of connections, and the order they are measured in.
+const CONNECTIONS: [usize; 2] = [64, 256];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let done = match arguments.split_first() {
+        Some((first, rest)) if first == load::SUBCOMMAND => load::main(rest),
+        Some((first, rest)) if first == bare::SUBCOMMAND => match rest {
+            [listen] => bare::serve(listen).map_err(Into::into),
+            _ => Err("which address to listen on?".into()),
+        },
+        _ => Settings::read(&arguments).and_then(|settings| bench(&settings)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("create bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// How long and how often to measure.
+struct Settings {
+    warm_up: Duration,
+    window: Duration,
+    rounds: usize,
+}
+
+impl Settings {
+    /// From the command line and the environment.
+    fn read(arguments: &[String]) -> Result<Self, Box<dyn Error>> {
+        let mut smoke = false;
+        for argument in arguments {
+            match argument.as_str() {
+                "--smoke" => smoke = true,
+                // What cargo passes to every bench.
+                "--bench" => {}
+                other => return Err(format!("no such argument: {other}").into()),
+            }
+        }
+        if smoke {
+            return Ok(Self {
+                warm_up: Duration::from_millis(200),
+                window: Duration::from_millis(300),
+                rounds: 1,
+            });
+        }
+        let seconds: f64 = from_environment("KOOTASK_BENCH_SECONDS", 4.0)?;
+        let rounds = from_environment("KOOTASK_BENCH_ROUNDS", 3)?;
+        if !(0.1..=60.0).contains(&seconds) || !(1..=100).contains(&rounds) {
+            return Err("a window takes 0.1 to 60 s, and there are 1 to 100 rounds".into());
+        }
+        Ok(Self {
+            warm_up: Duration::from_secs(1),
+            window: Duration::from_secs_f64(seconds),
+            rounds,
+        })
+    }
+}
+
+/// A number from the environment, or the default where it is not set.
+fn from_environment<T: FromStr>(name: &str, default: T) -> Result<T, Box<dyn Error>> {
+    match env::var(name) {
+        Err(env::VarError::NotPresent) => Ok(default),
+        value => value?
+            .parse()
+            .map_err(|_| format!("{name} is not a number").into()),
+    }
+}
+
+/// Measures everything and prints the report.
+fn bench(settings: &Settings) -> Result<(), Box<dyn Error>> {
+    // Below the target directory: a store on a tmpfs would be no store.
+    let directory = tempfile::Builder::new()
+        .prefix("bench-create-")
+        .tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    println!(
+        "create: {} rounds of {:?} after {:?} of warm-up, closed loop on loopback, {} CPUs for \
+         server and load together; the servers log every request, as shipped, to files in {}",
+        settings.rounds,
+        settings.window,
+        settings.warm_up,
+        std::thread::available_parallelism()?,
+        directory.path().display(),
+    );
+
+    let contenders = contender::contenders();
+    let mut all = Vec::new();
+    for connections in CONNECTIONS {
+        match series(settings, &contenders, connections, directory.path()) {
+            Ok(series) => {
+                series.print();
+                all.push(series);
+            }
+            Err(error) => {
+                let kept = directory.keep();
+                return Err(
+                    format!("{error}\nthe servers' files are in {}", kept.display()).into(),
+                );
+            }
+        }
+    }
+    report::print_bars(&all);
+    println!(
+        "\nMedians over the rounds; a ratio is taken within each round, and server CPU to within \
+         20 ms a window."
+    );
+    Ok(())
+}
+
+/// Measures every contender at one number of connections.
+///
+/// Each starts once, with a fresh store, and stays up through all the rounds, so
+/// that what grows with the tasks it holds counts. One that waits its turn uses
+/// no CPU.
+fn series(
+    settings: &Settings,
+    contenders: &[Contender],
+    connections: usize,
+    directory: &Path,
+) -> Result<Series, Box<dyn Error>> {
+    let mut servers = Vec::new();
+    for contender in contenders {
+        let name = format!("{}-{connections}", contender.key);
+        let log = directory.join(format!("{name}.log"));
+        let directory = directory.join(name);
+        fs::create_dir(&directory)?;
+        servers.push(Server::start(&log, |listen| {
+            (contender.start)(&Place { listen, directory })
+        })?);
+    }
+
+    let mut windows: Vec<Vec<_>> = contenders.iter().map(|_| Vec::new()).collect();
+    for round in 1..=settings.rounds {
+        for ((contender, server), windows) in contenders.iter().zip(&mut servers).zip(&mut windows)
+        {
+            let plan = Plan {
+                server: server.address,
+                connections,
+                credential: contender.credential,
+                warm_up: settings.warm_up,
+                window: settings.window,
+            };
+            let window = process::measure(server, &plan).map_err(|error| {
+                format!(
+                    "({}) {}, {connections} connections, round {round}: {error}",
+                    contender.key, contender.name
+                )
+            })?;
+            windows.push(window);
+        }
+    }
+
+    let mut measured = Vec::new();
+    for ((contender, server), windows) in contenders.iter().zip(servers).zip(windows) {
+        measured.push(Measured::new(contender, windows, server.memory()?));
+        server.stop()?;
+    }
+    Ok(Series {
+        connections,
+        contenders: measured,
+    })
+}

@@ -1,0 +1,137 @@
+//! What every layer knows of the request at hand.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::FromRequestParts;
+use http::Extensions;
+use http::request::Parts;
+use tokio::time::Instant;
+
+use super::language::Language;
+use super::trace_id::TraceId;
+use crate::error::{ApiError, Violation};
+use crate::task::{Identifier, TenantId};
+
+/// The bounds of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestLimits {
+    /// The most bytes a body may have.
+    pub body: usize,
+    /// How long a request may take, from its headers to its answer.
+    pub timeout: std::time::Duration,
+}
+
+/// The context of one request. The layers below add what they learn, so that
+/// the request's log line can tell it.
+#[derive(Debug)]
+pub struct RequestContext {
+    trace_id: TraceId,
+    trace_id_violation: Option<Violation>,
+    language: Language,
+    deadline: Instant,
+    body_limit: usize,
+    user_id: OnceLock<Identifier>,
+    tenant_id: OnceLock<TenantId>,
+}
+
+/// The layer that makes the context did not run: a mistake of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("the request has no context")]
+struct NoContext;
+
+impl RequestContext {
+    /// The context of a request that came in at `started` with these headers.
+    #[must_use]
+    pub fn new(headers: &http::HeaderMap, limits: RequestLimits, started: Instant) -> Self {
+        let (trace_id, trace_id_violation) = match TraceId::of(headers) {
+            Ok(given) => (given, None),
+            Err(violation) => (None, Some(violation)),
+        };
+        Self {
+            trace_id: trace_id.unwrap_or_else(TraceId::generate),
+            trace_id_violation,
+            language: Language::of(headers),
+            // A timeout too long to be added is no timeout.
+            deadline: started.checked_add(limits.timeout).unwrap_or(started),
+            body_limit: limits.body,
+            user_id: OnceLock::new(),
+            tenant_id: OnceLock::new(),
+        }
+    }
+
+    /// The context that the outermost layer put into the request.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::Internal`] if it did not.
+    pub fn of(extensions: &Extensions) -> Result<Arc<Self>, ApiError> {
+        extensions
+            .get::<Arc<Self>>()
+            .cloned()
+            .ok_or_else(|| ApiError::internal(NoContext))
+    }
+
+    /// The trace id, the client's or a generated one.
+    #[must_use]
+    pub const fn trace_id(&self) -> &TraceId {
+        &self.trace_id
+    }
+
+    /// What is wrong with the client's trace id, if anything.
+    #[must_use]
+    pub const fn trace_id_violation(&self) -> Option<Violation> {
+        self.trace_id_violation
+    }
+
+    /// The language of the answer.
+    #[must_use]
+    pub const fn language(&self) -> Language {
+        self.language
+    }
+
+    /// When the request must be answered.
+    #[must_use]
+    pub const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The most bytes the body may have.
+    #[must_use]
+    pub const fn body_limit(&self) -> usize {
+        self.body_limit
+    }
+
+    /// The user that the request claims to act as, once known.
+    #[must_use]
+    pub fn user_id(&self) -> Option<&Identifier> {
+        self.user_id.get()
+    }
+
+    /// The tenant of the credential, once believed.
+    #[must_use]
+    pub fn tenant_id(&self) -> Option<&TenantId> {
+        self.tenant_id.get()
+    }
+
+    /// Notes the user for the log.
+    pub fn note_user(&self, user_id: &Identifier) {
+        self.user_id.get_or_init(|| user_id.clone());
+    }
+
+    /// Notes the tenant for the log.
+    pub fn note_tenant(&self, tenant_id: &TenantId) {
+        self.tenant_id.get_or_init(|| tenant_id.clone());
+    }
+}
+
+/// The context as a handler's argument.
+#[derive(Debug, Clone)]
+pub struct Context(pub Arc<RequestContext>);
+
+impl<S: Sync> FromRequestParts<S> for Context {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        RequestContext::of(&parts.extensions).map(Self)
+    }
+}

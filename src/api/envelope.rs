@@ -1,0 +1,166 @@
+//! The outermost layer: what every request gets and every answer goes through.
+//!
+//! A request gets its context: trace id, language, deadline. An answer gets
+//! `X-Traceid` and a log line; an [`ApiError`] from any layer below becomes the
+//! one error body of `api.md` here and nowhere else. A request without an
+//! answer by its deadline is answered for: nothing that waits inside can hang a
+//! client.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use futures_util::future::BoxFuture;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Request, StatusCode};
+use serde::Serialize;
+use tokio::time::Instant;
+use tower::{Layer, Service};
+
+use super::context::{RequestContext, RequestLimits};
+use super::language::Language;
+use super::request_log::RequestLog;
+use super::trace_id::X_TRACEID;
+use crate::auth::signature::SignatureHeader;
+use crate::error::{self, ApiError};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Wraps services in [`Envelope`].
+#[derive(Debug, Clone, Copy)]
+pub struct EnvelopeLayer {
+    limits: RequestLimits,
+}
+
+impl EnvelopeLayer {
+    /// A layer that holds each request to `limits`.
+    #[must_use]
+    pub const fn new(limits: RequestLimits) -> Self {
+        Self { limits }
+    }
+}
+
+impl<S> Layer<S> for EnvelopeLayer {
+    type Service = Envelope<S>;
+
+    fn layer(&self, inner: S) -> Envelope<S> {
+        Envelope {
+            limits: self.limits,
+            inner,
+        }
+    }
+}
+
+/// Gives each request its context and each answer its form.
+#[derive(Debug, Clone)]
+pub struct Envelope<S> {
+    limits: RequestLimits,
+    inner: S,
+}
+
+impl<S, B, R> Service<Request<B>> for Envelope<S>
+where
+    S: Service<Request<B>, Response = Response<R>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Send + 'static,
+    R: http_body::Body<Data = axum::body::Bytes> + Send + 'static,
+    R::Error: Into<axum::BoxError>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let started = Instant::now();
+        let context = Arc::new(RequestContext::new(request.headers(), self.limits, started));
+        request.extensions_mut().insert(Arc::clone(&context));
+        let log = RequestLog::begin(&request, Arc::clone(&context), started);
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let response = match tokio::time::timeout_at(context.deadline(), answer).await {
+                Ok(Ok(response)) => response.map(Body::new),
+                Ok(Err(infallible)) => match infallible {},
+                Err(elapsed) => ApiError::unavailable(elapsed).into_response(),
+            };
+            Ok(seal(response, &context, log))
+        })
+    }
+}
+
+/// Brings an answer into its final form and logs it.
+fn seal(mut response: Response, context: &RequestContext, log: RequestLog) -> Response {
+    let error = response.extensions_mut().remove::<ApiError>();
+    log.finish(response.status(), error.as_ref());
+    if let Some(error) = error {
+        write_error(&mut response, &error, context.language());
+    }
+    response
+        .headers_mut()
+        .insert(X_TRACEID, context.trace_id().header_value().clone());
+    response
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    code: u32,
+    msg: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    details: Vec<Detail>,
+}
+
+#[derive(Serialize)]
+struct Detail {
+    field: &'static str,
+    reason: &'static str,
+}
+
+/// Writes the one error body, and the headers that go with its status.
+fn write_error(response: &mut Response, error: &ApiError, language: Language) {
+    let body = ErrorBody {
+        code: error.code(),
+        msg: error.message(language),
+        details: error
+            .violations()
+            .iter()
+            .map(|violation| Detail {
+                field: violation.field,
+                reason: violation.reason.message(language),
+            })
+            .collect(),
+    };
+    let headers = response.headers_mut();
+    match error.status() {
+        StatusCode::UNAUTHORIZED => {
+            let bearer = HeaderValue::from_static("Bearer realm=\"koodrive\"");
+            headers.append(WWW_AUTHENTICATE, bearer);
+            let signature = HeaderValue::from_static(SignatureHeader::SCHEME);
+            headers.append(WWW_AUTHENTICATE, signature);
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            headers.insert(RETRY_AFTER, error::RETRY_AFTER.as_secs().into());
+        }
+        _ => {}
+    }
+    // The router has measured the empty body.
+    headers.remove(CONTENT_LENGTH);
+    *response.body_mut() = json_body(headers, &body);
+}
+
+/// An answer of this value; the status is 200.
+pub fn json(value: &impl Serialize) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.body_mut() = json_body(response.headers_mut(), value);
+    response
+}
+
+fn json_body(headers: &mut http::HeaderMap, value: &impl Serialize) -> Body {
+    headers.insert(CONTENT_TYPE, JSON);
+    // Serializing our own plain structs into memory does not fail.
+    Body::from(serde_json::to_vec(value).unwrap_or_default())
+}

@@ -1,0 +1,131 @@
+//! The composition root: what the service is made of, and in which order a
+//! request goes through it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use http::Request;
+use tower::{Service, ServiceBuilder};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::api::context::RequestLimits;
+use crate::api::envelope::EnvelopeLayer;
+use crate::api::{self, create};
+use crate::auth::Authenticator;
+use crate::auth::layer::AuthLayer;
+use crate::config::Config;
+use crate::error::ApiError;
+use crate::store::memory::MemoryStore;
+use crate::store::sqlite::{self, SqliteStore};
+use crate::store::{StoreContext, StoreUrl, TaskRepository};
+use crate::task::TaskService;
+use crate::task::clock::SharedClock;
+
+/// The service, ready to be served.
+pub struct App {
+    authenticator: Arc<Authenticator>,
+    repository: Arc<dyn TaskRepository>,
+    limits: RequestLimits,
+}
+
+impl App {
+    /// Opens the store and puts the service together.
+    ///
+    /// # Errors
+    ///
+    /// [`sqlite::OpenError`] when the store cannot be opened.
+    pub async fn build(config: &Config, clock: SharedClock) -> Result<Self, sqlite::OpenError> {
+        let context = StoreContext {
+            node: config.id.node,
+            clock: clock.clone(),
+        };
+        let repository: Arc<dyn TaskRepository> = match &config.store.url {
+            StoreUrl::Memory => Arc::new(MemoryStore::new(context)),
+            StoreUrl::Sqlite(path) => Arc::new(SqliteStore::open(path, context).await?),
+        };
+        Ok(Self {
+            authenticator: Arc::new(Authenticator::new(
+                config.auth.mode,
+                config.auth.clock_skew,
+                config.auth.credentials(),
+                clock,
+            )),
+            repository,
+            limits: RequestLimits {
+                body: config.server.body_limit,
+                timeout: config.server.request_timeout,
+            },
+        })
+    }
+
+    /// The routes.
+    fn routes(&self) -> Router {
+        Router::new()
+            .route(api::CREATE, post(create::create))
+            // For the routes above only: an unknown path is 404 to everybody.
+            .route_layer(AuthLayer::new(Arc::clone(&self.authenticator)))
+            .fallback(async || ApiError::RouteNotFound)
+            .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+            .with_state(TaskService::new(Arc::clone(&self.repository)))
+    }
+
+    /// The whole service: the layers around the routes, the outermost first.
+    #[must_use]
+    pub fn service<B>(&self) -> impl HttpService<B>
+    where
+        B: http_body::Body<Data = axum::body::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
+    {
+        ServiceBuilder::new()
+            // Sees every request first and every answer last: it must know the
+            // trace id of all there is, and give errors of all layers one form.
+            .layer(EnvelopeLayer::new(self.limits))
+            // Within the envelope, so that a panic is answered like any error.
+            .layer(CatchPanicLayer::custom(on_panic))
+            .service(self.routes())
+    }
+
+    /// Where tasks are kept.
+    #[must_use]
+    pub fn repository(&self) -> Arc<dyn TaskRepository> {
+        Arc::clone(&self.repository)
+    }
+}
+
+/// A service that answers every request of this body type.
+pub trait HttpService<B>:
+    Service<Request<B>, Response = Response, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S, B> HttpService<B> for S where
+    S: Service<Request<B>, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// A handler panicked; the payload may hold anything, so only its text is
+/// logged.
+#[derive(Debug, thiserror::Error)]
+#[error("a handler panicked: {0}")]
+struct Panicked(String);
+
+fn on_panic(payload: Box<dyn std::any::Any + Send>) -> http::Response<Body> {
+    let text = match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => payload
+            .downcast::<&'static str>()
+            .map_or_else(|_| "(no text)".to_owned(), |text| (*text).to_owned()),
+    };
+    ApiError::internal(Panicked(text)).into_response()
+}

@@ -1,0 +1,138 @@
+//! The decision whether a request is who it says it is.
+
+use http::request::Parts;
+use jiff::{SignedDuration, Timestamp};
+
+use super::authorization::Authorization;
+use super::credentials::Credentials;
+use super::headers::{AppAuthHeaders, host};
+use super::signature::{SignableRequest, SignatureHeader, string_to_sign};
+use super::{STAND_IN_TENANT, x_date};
+use crate::error::ApiError;
+use crate::task::clock::SharedClock;
+use crate::task::{Identifier, TenantId};
+
+/// Whether credentials are required.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthMode {
+    /// A valid credential is required.
+    Verify,
+    /// The local stand-in: a credential may be absent, and a bearer token that
+    /// is not configured is taken at its word. Signatures are verified.
+    AcceptAny,
+}
+
+/// Checks credentials.
+pub struct Authenticator {
+    mode: AuthMode,
+    clock_skew: SignedDuration,
+    credentials: Credentials,
+    clock: SharedClock,
+    stand_in_tenant: Option<TenantId>,
+}
+
+/// What a request shows of its caller before its body is read.
+pub(super) enum Presented {
+    /// The credential needs no body.
+    Believed(TenantId),
+    /// The body must be hashed first.
+    Signed,
+}
+
+impl Authenticator {
+    /// An authenticator; `clock_skew` is how far a client's clock may be ahead.
+    #[must_use]
+    pub fn new(
+        mode: AuthMode,
+        clock_skew: SignedDuration,
+        credentials: Credentials,
+        clock: SharedClock,
+    ) -> Self {
+        let stand_in = STAND_IN_TENANT.parse::<Identifier>().ok();
+        Self {
+            mode,
+            clock_skew,
+            credentials,
+            clock,
+            stand_in_tenant: stand_in.map(TenantId::from),
+        }
+    }
+
+    /// Judges all but a signature.
+    pub(super) fn judge(
+        &self,
+        parts: &Parts,
+        claimed: &AppAuthHeaders,
+    ) -> Result<Presented, ApiError> {
+        let now = self.clock.now();
+        if !x_date::is_current(claimed.date, now, self.clock_skew) {
+            return Err(ApiError::Unauthenticated("X-Date is outside its window"));
+        }
+        match Authorization::read(&parts.headers).map_err(ApiError::Unauthenticated)? {
+            Authorization::Signature(_) => Ok(Presented::Signed),
+            Authorization::Bearer(token) => {
+                self.judge_token(token, &claimed.user_id, now).map(Presented::Believed)
+            }
+            Authorization::Absent => self
+                .at_its_word("no credential")
+                .map(Presented::Believed),
+        }
+    }
+
+    fn judge_token(
+        &self,
+        token: &str,
+        user_id: &Identifier,
+        now: Timestamp,
+    ) -> Result<TenantId, ApiError> {
+        let Some(token) = self.credentials.token(token) else {
+            return self.at_its_word("unknown token");
+        };
+        if token.expires_at.is_some_and(|end| end <= now) {
+            return Err(ApiError::Unauthenticated("the token has expired"));
+        }
+        if token.user_id.as_ref().is_some_and(|bound| bound != user_id) {
+            return Err(ApiError::Forbidden);
+        }
+        Ok(token.tenant_id.clone())
+    }
+
+    fn at_its_word(&self, otherwise: &'static str) -> Result<TenantId, ApiError> {
+        match (self.mode, &self.stand_in_tenant) {
+            (AuthMode::AcceptAny, Some(tenant)) => Ok(tenant.clone()),
+            _ => Err(ApiError::Unauthenticated(otherwise)),
+        }
+    }
+
+    /// Judges the signature of a request whose body is hashed.
+    pub(super) fn judge_signature(
+        &self,
+        parts: &Parts,
+        body_sha256: &[u8; 32],
+    ) -> Result<(TenantId, [u8; 32]), ApiError> {
+        const WRONG: ApiError = ApiError::Unauthenticated("unknown app or wrong signature");
+        let Ok(Authorization::Signature(SignatureHeader {
+            app_id,
+            signed_headers,
+            signature,
+        })) = Authorization::read(&parts.headers)
+        else {
+            return Err(WRONG);
+        };
+        let request = SignableRequest {
+            method: parts.method.as_str(),
+            path: parts.uri.path(),
+            query: parts.uri.query().unwrap_or_default(),
+            host: host(parts).unwrap_or_default(),
+            headers: &parts.headers,
+            body_sha256,
+        };
+        let canonical = request.canonical(signed_headers).ok_or(
+            ApiError::Unauthenticated("a signed header is absent or repeated"),
+        )?;
+        self.credentials
+            .verify(&app_id, &string_to_sign(&canonical), &signature)
+            .map(|tenant_id| (tenant_id.clone(), signature))
+            .ok_or(WRONG)
+    }
+}

@@ -1,0 +1,61 @@
+//! Who calls: the app-auth headers, the credential, and the tower layer that
+//! admits only requests that carry both.
+//!
+//! Contract: `api.md`, "Request headers"; `app-auth.md`.
+
+mod authenticator;
+mod authorization;
+mod credentials;
+mod headers;
+pub mod layer;
+pub mod signature;
+pub mod x_date;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+
+use crate::error::ApiError;
+use crate::task::{Identifier, TenantId};
+
+pub use self::authenticator::{AuthMode, Authenticator};
+pub use self::credentials::{App, Credentials, Token, TokenDigest};
+
+/// The tenant of a caller that [`AuthMode::AcceptAny`] takes at its word.
+pub const STAND_IN_TENANT: &str = "dev";
+
+/// The authenticated author of a request.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The tenant that the credential belongs to.
+    pub tenant_id: TenantId,
+    /// The user it acts as (`X-User-Id`).
+    pub user_id: Identifier,
+    /// How the request was signed, if it was.
+    pub signed: Option<Signed>,
+}
+
+/// The facts of a verified signature.
+#[derive(Debug, Clone, Copy)]
+pub struct Signed {
+    /// The signature: unique to this very request.
+    pub signature: [u8; 32],
+    /// The SHA-256 of the body it covers.
+    pub body_sha256: [u8; 32],
+}
+
+/// [`layer::Auth`] did not run before a handler that needs a caller: a mistake
+/// of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("the request was not authenticated")]
+struct NotAuthenticated;
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts
+            .extensions
+            .remove::<Self>()
+            .ok_or_else(|| ApiError::internal(NotAuthenticated))
+    }
+}

@@ -1,0 +1,23 @@
+//! `kootask config check`: the configuration, read and checked as `serve` does.
+
+use std::path::PathBuf;
+
+use super::CommandError;
+use crate::config::{Config, Defaults};
+
+/// The arguments of `kootask config check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "KOOTASK_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl Check {
+    pub(super) fn run(self) -> Result<(), CommandError> {
+        let config = Config::load(self.config.as_deref(), Defaults::Serve)?;
+        super::serve::require_credential(&config)?;
+        print!("{config}");
+        Ok(())
+    }
+}

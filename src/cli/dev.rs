@@ -1,0 +1,83 @@
+//! `kootask dev`: the local stand-in for KooDrive.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::CommandError;
+use super::serve::serve;
+use crate::api;
+use crate::auth::STAND_IN_TENANT;
+use crate::config::{AppConfig, Config, Defaults};
+use crate::logging;
+use crate::store::StoreUrl;
+
+/// The app that can always sign here.
+const APP_ID: &str = "kootask-dev";
+const APP_SECRET: &str = "kootask-dev-secret";
+
+/// The arguments of `kootask dev`.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Dev {
+    /// Where to listen [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Where to keep tasks, memory: or sqlite://PATH [default: memory:]
+    #[arg(long, value_name = "URL")]
+    store: Option<StoreUrl>,
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "KOOTASK_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl Dev {
+    pub(super) fn run(self) -> Result<(), CommandError> {
+        let mut config = Config::load(self.config.as_deref(), Defaults::Dev)?;
+        if let Some(listen) = self.listen {
+            config.server.listen = listen;
+        }
+        if let Some(store) = self.store {
+            config.store.url = store;
+        }
+        config.auth.apps.push(AppConfig {
+            app_id: APP_ID.parse()?,
+            tenant_id: STAND_IN_TENANT.parse::<crate::task::Identifier>()?.into(),
+            secret: APP_SECRET.into(),
+        });
+        let _guard = logging::start();
+        serve(&config, |address| eprintln!("{}", banner(address, &config)))
+    }
+}
+
+/// What this is, where it listens, and a request to paste.
+fn banner(address: SocketAddr, config: &Config) -> String {
+    let path = api::CREATE;
+    let program = std::env::args().next().unwrap_or_else(|| "kootask".to_owned());
+    let store = &config.store.url;
+    let mode = config.auth.mode;
+    let warning = if address.ip().is_loopback() {
+        "It must not face a network."
+    } else {
+        "WARNING: this address is not loopback. Whoever reaches it may do anything here;\n\
+         it must not face a network that you do not trust."
+    };
+    format!(
+        "\
+kootask dev: a local stand-in for KooDrive's task operations.
+Listens on http://{address}, store {store}, auth.mode {mode}.
+{warning}
+
+Try it:
+
+  curl -s http://{address}{path} \\
+    -H 'Content-Type: application/json' \\
+    -H \"X-Date: $(date -u +%Y%m%dT%H%M%SZ)\" -H 'X-User-Id: 1505084218764547200' \\
+    -d '{{\"taskType\":0,\"srcUserId\":\"1397687227244555008\",\"dstUserId\":\"1507947856550550784\"}}'
+
+or signed, with the app {APP_ID} and its secret {APP_SECRET}:
+
+  KOOTASK_APP_SECRET={APP_SECRET} {program} sign --send --app-id {APP_ID} --user 1505084218764547200 \\
+    --data '{{\"taskType\":0,\"srcUserId\":\"1397687227244555008\",\"dstUserId\":\"1507947856550550784\"}}' \\
+    POST http://{address}{path}
+"
+    )
+}

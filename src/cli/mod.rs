@@ -1,0 +1,59 @@
+//! The command line: one file for each subcommand.
+
+mod config_check;
+mod dev;
+mod serve;
+mod sign;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A KooDrive-compatible task service.
+#[derive(Debug, Parser)]
+#[command(name = "kootask", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the local stand-in for KooDrive: takes any caller at its word (default)
+    Dev(dev::Dev),
+    /// Run the service
+    Serve(serve::Serve),
+    /// Sign a request with an app secret
+    Sign(sign::Sign),
+    /// Work with the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Read and check the configuration as `serve` would, and print what is in force
+    Check(config_check::Check),
+}
+
+/// Why a command failed, as told to the user.
+type CommandError = Box<dyn std::error::Error>;
+
+/// Runs the program with the arguments of the process.
+#[must_use]
+pub fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        None => dev::Dev::default().run(),
+        Some(Command::Dev(dev)) => dev.run(),
+        Some(Command::Serve(serve)) => serve.run(),
+        Some(Command::Sign(sign)) => sign.run(),
+        Some(Command::Config(ConfigCommand::Check(check))) => check.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("kootask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `kootask serve`: the service.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::CommandError;
+use crate::app::App;
+use crate::auth::AuthMode;
+use crate::config::{Config, Defaults};
+use crate::logging;
+use crate::server::Server;
+use crate::task::clock::SystemClock;
+
+/// The arguments of `kootask serve`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Serve {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "KOOTASK_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+/// There is nobody who may call.
+const NO_CREDENTIAL: &str = "\
+no credential is configured, so nobody could call this service. Add one, for example a bearer token:
+
+  [[auth.tokens]]
+  token_sha256 = \"…\"   # printf %s \"$TOKEN\" | sha256sum
+  tenant_id = \"my-company\"
+
+or an app that signs its requests:
+
+  [[auth.apps]]
+  app_id = \"my-console\"
+  tenant_id = \"my-company\"
+  app_secret_file = \"/run/secrets/my-console\"
+
+to a file given with --config, or the same in the environment:
+
+  KOOTASK__AUTH__TOKENS__0__TOKEN_SHA256=…  KOOTASK__AUTH__TOKENS__0__TENANT_ID=my-company
+
+To try the service without credentials, run «kootask dev».";
+
+impl Serve {
+    pub(super) fn run(self) -> Result<(), CommandError> {
+        let config = Config::load(self.config.as_deref(), Defaults::Serve)?;
+        require_credential(&config)?;
+        let _guard = logging::start();
+        if config.auth.mode == AuthMode::AcceptAny {
+            tracing::warn!("auth.mode is accept-any: whoever reaches this service may call it");
+        }
+        serve(&config, |address| tracing::info!(%address, "listening"))
+    }
+}
+
+/// Refuses a configuration under which nobody could call.
+pub(super) fn require_credential(config: &Config) -> Result<(), CommandError> {
+    let auth = &config.auth;
+    if auth.mode == AuthMode::Verify && auth.apps.is_empty() && auth.tokens.is_empty() {
+        return Err(NO_CREDENTIAL.into());
+    }
+    Ok(())
+}
+
+/// Runs the service until SIGTERM or SIGINT; `listening` is told its address.
+pub(super) fn serve(
+    config: &Config,
+    listening: impl FnOnce(SocketAddr),
+) -> Result<(), CommandError> {
+    if config.server.ops_listen.is_some() {
+        tracing::warn!("server.ops_listen is reserved: nothing listens there yet");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let app = App::build(config, Arc::new(SystemClock)).await?;
+        let server = Server::bind(app, &config.server)
+            .map_err(|error| format!("cannot listen on {}: {error}", config.server.listen))?;
+        listening(server.address()?);
+        let shutdown = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        Ok(server.run(shutdown).await?)
+    })
+}

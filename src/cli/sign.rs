@@ -1,0 +1,217 @@
+//! `kootask sign`: signs a request, and shows how.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use jiff::Timestamp;
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+
+use super::CommandError;
+use crate::auth::signature::{SignableRequest, SignatureHeader, SigningKey, string_to_sign};
+use crate::auth::x_date;
+use crate::config::read_secret;
+use crate::task::Identifier;
+
+/// What a signature made here covers, beside method, path, query and body.
+const SIGNED_HEADERS: &str = "host;x-date;x-user-id";
+/// How long `--send` waits for an answer.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The arguments of `kootask sign`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The secret comes from --secret-file or the environment variable KOOTASK_APP_SECRET.
+Without --curl, --send or --explain the headers of the signed request are printed.")]
+pub(super) struct Sign {
+    /// The app that signs
+    #[arg(long, value_name = "ID")]
+    app_id: Identifier,
+    /// A file that holds the app's secret
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// The user to act as (X-User-Id)
+    #[arg(long, value_name = "ID")]
+    user: Identifier,
+    /// The body: as given, @FILE, or - for standard input
+    #[arg(long, value_name = "BODY")]
+    data: Option<String>,
+    /// The time of the request (X-Date) instead of now
+    #[arg(long, value_name = "YYYYMMDDTHHMMSSZ")]
+    date: Option<String>,
+    /// Print a curl command to paste
+    #[arg(long, group = "output")]
+    curl: bool,
+    /// Send the request and print the answer
+    #[arg(long, group = "output")]
+    send: bool,
+    /// Print the canonical request and the string to sign
+    #[arg(long, group = "output")]
+    explain: bool,
+    /// The method
+    method: Method,
+    /// The URL
+    url: Uri,
+}
+
+/// A request with its signature.
+struct SignedRequest {
+    method: Method,
+    url: Uri,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Option<Vec<u8>>,
+    canonical: String,
+    string_to_sign: String,
+}
+
+impl Sign {
+    pub(super) fn run(self) -> Result<(), CommandError> {
+        let (curl, send, explain) = (self.curl, self.send, self.explain);
+        let signed = self.sign()?;
+        if curl {
+            println!("{}", signed.as_curl());
+        } else if send {
+            signed.send()?;
+        } else if explain {
+            signed.explain();
+        } else {
+            print!("{}", signed.header_lines());
+        }
+        Ok(())
+    }
+
+    fn sign(self) -> Result<SignedRequest, CommandError> {
+        let key = SigningKey::new(&self.secret()?);
+        let body = self.body()?;
+        let authority = self.url.authority().ok_or("the URL names no host")?;
+        // A port that is the scheme's own is not sent.
+        let host = match (self.url.scheme_str(), authority.port_u16()) {
+            (Some("http"), Some(80)) | (Some("https"), Some(443)) => authority.host(),
+            _ => authority.as_str(),
+        };
+        let date = match self.date {
+            Some(date) => date,
+            None => x_date::format(Timestamp::now()),
+        };
+        if x_date::parse(date.as_bytes()).is_none() {
+            return Err("--date must have the form YYYYMMDDTHHMMSSZ".into());
+        }
+        let mut signed_headers = HeaderMap::new();
+        signed_headers.insert("x-date", date.parse()?);
+        signed_headers.insert("x-user-id", self.user.as_str().parse()?);
+        let request = SignableRequest {
+            method: self.method.as_str(),
+            path: self.url.path(),
+            query: self.url.query().unwrap_or_default(),
+            host,
+            headers: &signed_headers,
+            body_sha256: &Sha256::digest(body.as_deref().unwrap_or_default()).into(),
+        };
+        let canonical = request.canonical(SIGNED_HEADERS).ok_or("a signed header is missing")?;
+        let string_to_sign = string_to_sign(&canonical);
+        let authorization = SignatureHeader {
+            app_id: self.app_id,
+            signed_headers: SIGNED_HEADERS,
+            signature: key.sign(&string_to_sign),
+        };
+        let mut headers = vec![
+            (header::HOST, host.parse()?),
+            (HeaderName::from_static("x-date"), date.parse()?),
+            (HeaderName::from_static("x-user-id"), self.user.as_str().parse()?),
+            (header::AUTHORIZATION, authorization.to_string().parse()?),
+        ];
+        if body.is_some() {
+            let json = HeaderValue::from_static("application/json");
+            headers.push((header::CONTENT_TYPE, json));
+        }
+        Ok(SignedRequest {
+            method: self.method,
+            url: self.url,
+            headers,
+            body,
+            canonical,
+            string_to_sign,
+        })
+    }
+
+    fn secret(&self) -> Result<SecretString, CommandError> {
+        match &self.secret_file {
+            Some(path) => {
+                read_secret(path).map_err(|error| format!("{}: {error}", path.display()).into())
+            }
+            // Not an argument: those are seen by every user of the machine.
+            None => std::env::var("KOOTASK_APP_SECRET")
+                .map(SecretString::from)
+                .map_err(|_| "give --secret-file or set KOOTASK_APP_SECRET".into()),
+        }
+    }
+
+    fn body(&self) -> Result<Option<Vec<u8>>, CommandError> {
+        let Some(data) = &self.data else {
+            return Ok(None);
+        };
+        if data == "-" {
+            let mut body = Vec::new();
+            std::io::stdin().read_to_end(&mut body)?;
+            return Ok(Some(body));
+        }
+        match data.strip_prefix('@') {
+            Some(path) => match std::fs::read(path) {
+                Ok(body) => Ok(Some(body)),
+                Err(error) => Err(format!("{path}: {error}").into()),
+            },
+            None => Ok(Some(data.clone().into_bytes())),
+        }
+    }
+}
+
+impl SignedRequest {
+    fn header_lines(&self) -> String {
+        let line = |(name, value): &(HeaderName, HeaderValue)| {
+            format!("{name}: {}\n", value.to_str().unwrap_or_default())
+        };
+        self.headers.iter().map(line).collect()
+    }
+
+    fn explain(&self) {
+        println!("The canonical request:\n\n{}\n", self.canonical);
+        println!("The string to sign:\n\n{}\n", self.string_to_sign);
+        print!("The headers:\n\n{}", self.header_lines());
+    }
+
+    fn as_curl(&self) -> String {
+        let mut command = format!("curl -X {} {}", self.method, quoted(&self.url.to_string()));
+        for line in self.header_lines().lines() {
+            command.push_str(" \\\n  -H ");
+            command.push_str(&quoted(line));
+        }
+        if let Some(body) = &self.body {
+            command.push_str(" \\\n  --data-binary ");
+            command.push_str(&quoted(&String::from_utf8_lossy(body)));
+        }
+        command
+    }
+
+    fn send(self) -> Result<(), CommandError> {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(SEND_TIMEOUT))
+            .build()
+            .into();
+        let mut request = http::Request::builder().method(self.method).uri(self.url);
+        for (name, value) in self.headers {
+            request = request.header(name, value);
+        }
+        let mut response = agent.run(request.body(self.body.unwrap_or_default())?)?;
+        println!("{}", response.status());
+        println!("{}", response.body_mut().read_to_string()?);
+        Ok(())
+    }
+}
+
+/// The text as one word of a POSIX shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

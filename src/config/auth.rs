@@ -1,0 +1,333 @@
+//! `[auth]`: who may call.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::marker::PhantomData;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::setting::{Problems, Setting};
+use crate::auth::signature::SigningKey;
+use crate::auth::{App, AuthMode, Credentials, Token, TokenDigest};
+use crate::task::{Identifier, TenantId};
+
+/// `[auth]`: whether and how callers are checked.
+#[derive(Debug, Clone)]
+pub struct AuthConfig {
+    /// Whether credentials are required.
+    pub mode: AuthMode,
+    /// How far a client's clock may be ahead.
+    pub clock_skew: SignedDuration,
+    /// The apps that sign.
+    pub apps: Vec<AppConfig>,
+    /// The bearer tokens.
+    pub tokens: Vec<TokenConfig>,
+}
+
+/// `[[auth.apps]]`: one secret of an app. An app that has several secrets, as
+/// during a rotation, has an entry for each.
+#[derive(Debug, Clone)]
+pub struct AppConfig {
+    /// The app.
+    pub app_id: Identifier,
+    /// The tenant it belongs to.
+    pub tenant_id: TenantId,
+    /// The secret.
+    pub secret: SecretString,
+}
+
+/// `[[auth.tokens]]`: a bearer token.
+#[derive(Debug, Clone)]
+pub struct TokenConfig {
+    /// The digest it is recognised by.
+    pub digest: TokenDigest,
+    /// Its rights.
+    pub token: Token,
+}
+
+impl AuthConfig {
+    /// The credentials, ready to check with.
+    #[must_use]
+    pub fn credentials(&self) -> Credentials {
+        let mut apps: HashMap<Identifier, App> = HashMap::new();
+        for app in &self.apps {
+            apps.entry(app.app_id.clone())
+                .or_insert_with(|| App {
+                    tenant_id: app.tenant_id.clone(),
+                    keys: Vec::new(),
+                })
+                .keys
+                .push(SigningKey::new(&app.secret));
+        }
+        let tokens = self
+            .tokens
+            .iter()
+            .map(|entry| (entry.digest, entry.token.clone()))
+            .collect();
+        Credentials::new(apps, tokens)
+    }
+}
+
+impl FromStr for AuthMode {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "verify" => Ok(Self::Verify),
+            "accept-any" => Ok(Self::AcceptAny),
+            _ => Err("must be \"verify\" or \"accept-any\""),
+        }
+    }
+}
+
+impl fmt::Display for AuthMode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Verify => "verify",
+            Self::AcceptAny => "accept-any",
+        })
+    }
+}
+
+impl FromStr for TokenDigest {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut digest = [0; 32];
+        hex::decode_to_slice(text, &mut digest)
+            .map_err(|_| "must be 64 hexadecimal digits, the token's SHA-256")?;
+        Ok(Self(digest))
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawAuth {
+    mode: Setting<AuthMode>,
+    clock_skew: Setting<SignedDuration>,
+    #[serde(deserialize_with = "list")]
+    apps: Vec<RawApp>,
+    #[serde(deserialize_with = "list")]
+    tokens: Vec<RawToken>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawApp {
+    app_id: Setting<Identifier>,
+    tenant_id: Setting<Identifier>,
+    app_secret: Setting<SecretText>,
+    app_secret_file: Setting<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawToken {
+    token_sha256: Setting<TokenDigest>,
+    tenant_id: Setting<Identifier>,
+    user_id: Setting<Identifier>,
+    expires_at: Setting<Timestamp>,
+}
+
+/// A secret as written; its `Debug` shows nothing.
+#[derive(Debug, Clone)]
+struct SecretText(SecretString);
+
+impl FromStr for SecretText {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() {
+            Err("is empty")
+        } else {
+            Ok(Self(text.into()))
+        }
+    }
+}
+
+/// Takes a list, or, as the environment can give it, a table whose keys are
+/// numbers: `KOOTASK__AUTH__APPS__0__APP_ID`.
+fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    deserializer.deserialize_any(ListVisitor(PhantomData))
+}
+
+/// Visits the entries in place, so that an unknown key within one is noticed.
+struct ListVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of tables")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(entry) = seq.next_element()? {
+            list.push(entry);
+        }
+        Ok(list)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<T>, A::Error> {
+        let mut numbered = BTreeMap::new();
+        while let Some(number) = map.next_key::<String>()? {
+            let Ok(position) = number.parse::<u16>() else {
+                let problem = format!("{number}: entries of a list are named 0, 1, 2, …");
+                return Err(de::Error::custom(problem));
+            };
+            numbered.insert(position, map.next_value()?);
+        }
+        Ok(numbered.into_values().collect())
+    }
+}
+
+impl RawAuth {
+    pub(super) fn judge(self, default_mode: AuthMode, problems: &mut Problems) -> AuthConfig {
+        let clock_skew = self.clock_skew.or(
+            "auth.clock_skew",
+            SignedDuration::from_secs(5),
+            problems,
+        );
+        if clock_skew < SignedDuration::ZERO || clock_skew > SignedDuration::from_mins(15) {
+            problems.add("auth.clock_skew", "must be between 0 s and 15 min");
+        }
+        let apps = judge_each(self.apps, "auth.apps", problems, RawApp::judge);
+        let tokens = judge_each(self.tokens, "auth.tokens", problems, RawToken::judge);
+        refuse_contradictions(&apps, &tokens, problems);
+        AuthConfig {
+            mode: self.mode.or("auth.mode", default_mode, problems),
+            clock_skew,
+            apps,
+            tokens,
+        }
+    }
+}
+
+fn judge_each<R, T>(
+    entries: Vec<R>,
+    key: &str,
+    problems: &mut Problems,
+    judge: impl Fn(R, &str, &mut Problems) -> Option<T>,
+) -> Vec<T> {
+    entries
+        .into_iter()
+        .enumerate()
+        .filter_map(|(index, entry)| judge(entry, &format!("{key}[{index}]"), problems))
+        .collect()
+}
+
+/// An app belongs to one tenant, and a token is listed once.
+fn refuse_contradictions(apps: &[AppConfig], tokens: &[TokenConfig], problems: &mut Problems) {
+    let mut tenants: HashMap<&Identifier, &TenantId> = HashMap::new();
+    for app in apps {
+        if *tenants.entry(&app.app_id).or_insert(&app.tenant_id) != &app.tenant_id {
+            let problem = format!("app {} has secrets for more than one tenant", app.app_id);
+            problems.add("auth.apps", problem);
+        }
+    }
+    let mut digests = HashSet::new();
+    for token in tokens {
+        if !digests.insert(token.digest) {
+            let digest = hex::encode(token.digest.0);
+            problems.add("auth.tokens", format!("token {digest} is listed twice"));
+        }
+    }
+}
+
+impl RawApp {
+    fn judge(self, key: &str, problems: &mut Problems) -> Option<AppConfig> {
+        let app_id = self.app_id.required(&format!("{key}.app_id"), problems);
+        let tenant_id = self.tenant_id.required(&format!("{key}.tenant_id"), problems);
+        let inline = self.app_secret.optional(&format!("{key}.app_secret"), problems);
+        let file = self.app_secret_file.optional(&format!("{key}.app_secret_file"), problems);
+        let secret = match (inline, file) {
+            (Some(SecretText(secret)), None) => Some(secret),
+            (None, Some(path)) => match read_secret(&path) {
+                Ok(secret) => Some(secret),
+                Err(problem) => {
+                    let problem = format!("{}: {problem}", path.display());
+                    problems.add(format!("{key}.app_secret_file"), problem);
+                    None
+                }
+            },
+            (Some(_), Some(_)) => {
+                problems.add(key, "has both app_secret and app_secret_file; give one");
+                None
+            }
+            (None, None) => {
+                problems.add(key, "needs app_secret or app_secret_file");
+                None
+            }
+        };
+        Some(AppConfig {
+            app_id: app_id?,
+            tenant_id: tenant_id?.into(),
+            secret: secret?,
+        })
+    }
+}
+
+/// The secret in a file, without the line end that editors add.
+///
+/// # Errors
+///
+/// A text that says why there is none; never the secret.
+pub fn read_secret(path: &std::path::Path) -> Result<SecretString, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let secret = text.trim_end_matches(['\r', '\n']);
+    if secret.is_empty() {
+        return Err("the file is empty".to_owned());
+    }
+    Ok(secret.into())
+}
+
+impl RawToken {
+    fn judge(self, key: &str, problems: &mut Problems) -> Option<TokenConfig> {
+        let digest = self.token_sha256.required(&format!("{key}.token_sha256"), problems);
+        let tenant_id = self.tenant_id.required(&format!("{key}.tenant_id"), problems);
+        let user_id = self.user_id.optional(&format!("{key}.user_id"), problems);
+        let expires_at = self.expires_at.optional(&format!("{key}.expires_at"), problems);
+        Some(TokenConfig {
+            digest: digest?,
+            token: Token {
+                tenant_id: tenant_id?.into(),
+                user_id,
+                expires_at,
+            },
+        })
+    }
+}
+
+impl fmt::Display for AuthConfig {
+    /// As TOML, with secrets redacted. A token's digest is no secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "[auth]\nmode = \"{}\"", self.mode)?;
+        writeln!(formatter, "clock_skew = \"{:#}\"", self.clock_skew)?;
+        for app in &self.apps {
+            writeln!(formatter, "\n[[auth.apps]]\napp_id = \"{}\"", app.app_id)?;
+            writeln!(formatter, "tenant_id = \"{}\"", app.tenant_id.as_str())?;
+            let length = app.secret.expose_secret().len();
+            writeln!(formatter, "app_secret = \"[REDACTED, {length} bytes]\"")?;
+        }
+        for entry in &self.tokens {
+            let digest = hex::encode(entry.digest.0);
+            writeln!(formatter, "\n[[auth.tokens]]\ntoken_sha256 = \"{digest}\"")?;
+            writeln!(formatter, "tenant_id = \"{}\"", entry.token.tenant_id.as_str())?;
+            if let Some(user_id) = &entry.token.user_id {
+                writeln!(formatter, "user_id = \"{user_id}\"")?;
+            }
+            if let Some(expires_at) = &entry.token.expires_at {
+                writeln!(formatter, "expires_at = \"{expires_at}\"")?;
+            }
+        }
+        Ok(())
+    }
+}

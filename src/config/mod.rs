@@ -1,0 +1,256 @@
+//! The settings: defaults, then the TOML file, then the environment; read whole
+//! and judged whole at start.
+//!
+//! `config/default.toml` is the reference of every key.
+
+mod auth;
+mod setting;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use config::{Environment, File, FileFormat};
+use serde::Deserialize;
+
+pub use self::auth::{AppConfig, AuthConfig, TokenConfig, read_secret};
+use self::setting::{Problems, Setting};
+use crate::auth::AuthMode;
+use crate::store::StoreUrl;
+
+/// The prefix of the environment variables: `KOOTASK__SERVER__LISTEN`.
+const ENVIRONMENT_PREFIX: &str = "KOOTASK";
+const ENVIRONMENT_SEPARATOR: &str = "__";
+
+/// The settings in force.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[server]`
+    pub server: ServerConfig,
+    /// `[store]`
+    pub store: StoreConfig,
+    /// `[id]`
+    pub id: IdConfig,
+    /// `[auth]`
+    pub auth: AuthConfig,
+}
+
+/// `[server]`: the listener and its limits.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Where requests are taken.
+    pub listen: SocketAddr,
+    /// Reserved for the operations listener.
+    pub ops_listen: Option<SocketAddr>,
+    /// How long a request may take, from its headers to its answer.
+    pub request_timeout: Duration,
+    /// The most bytes a body may have.
+    pub body_limit: usize,
+    /// How long requests in flight may take at shutdown.
+    pub shutdown_grace: Duration,
+}
+
+/// `[store]`: where tasks are kept.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// The store.
+    pub url: StoreUrl,
+}
+
+/// `[id]`: how task ids are made.
+#[derive(Debug, Clone)]
+pub struct IdConfig {
+    /// This instance's node number, 0–65,535.
+    pub node: u16,
+}
+
+/// What `dev` and `serve` differ in when nothing is configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Defaults {
+    /// The local stand-in.
+    Dev,
+    /// The real thing.
+    Serve,
+}
+
+impl Defaults {
+    const fn auth_mode(self) -> AuthMode {
+        match self {
+            Self::Dev => AuthMode::AcceptAny,
+            Self::Serve => AuthMode::Verify,
+        }
+    }
+
+    fn store_url(self) -> StoreUrl {
+        match self {
+            Self::Dev => StoreUrl::Memory,
+            Self::Serve => StoreUrl::Sqlite("data/kootask.db".into()),
+        }
+    }
+}
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read or is no TOML.
+    #[error("{0}")]
+    Unreadable(#[from] config::ConfigError),
+    /// Some settings are wrong.
+    #[error("{0}")]
+    Invalid(InvalidSettings),
+}
+
+/// Every setting that is wrong, by its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidSettings(pub Vec<(String, String)>);
+
+impl fmt::Display for InvalidSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the configuration is invalid:")?;
+        for (key, problem) in &self.0 {
+            write!(formatter, "\n  {key}: {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Reads the file, if one is given, and the environment, and judges every
+    /// setting.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]; [`ConfigError::Invalid`] names every mistake.
+    pub fn load(file: Option<&Path>, defaults: Defaults) -> Result<Self, ConfigError> {
+        let mut builder = config::Config::builder();
+        if let Some(path) = file {
+            builder = builder.add_source(File::from(path).format(FileFormat::Toml));
+        }
+        let environment = Environment::with_prefix(ENVIRONMENT_PREFIX)
+            .prefix_separator(ENVIRONMENT_SEPARATOR)
+            .separator(ENVIRONMENT_SEPARATOR);
+        Self::judge(builder.add_source(environment).build()?, defaults)
+    }
+
+    /// As [`Config::load`], from the text of a file and without environment.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`].
+    pub fn from_toml(text: &str, defaults: Defaults) -> Result<Self, ConfigError> {
+        let file = File::from_str(text, FileFormat::Toml);
+        let sources = config::Config::builder().add_source(file).build()?;
+        Self::judge(sources, defaults)
+    }
+
+    fn judge(sources: config::Config, defaults: Defaults) -> Result<Self, ConfigError> {
+        let mut problems = Problems::default();
+        let raw: RawConfig = serde_ignored::deserialize(sources, |key| {
+            problems.add(key.to_string(), "there is no such setting");
+        })?;
+        let config = Self {
+            server: raw.server.judge(&mut problems),
+            store: StoreConfig {
+                url: raw.store.url.or("store.url", defaults.store_url(), &mut problems),
+            },
+            id: IdConfig {
+                node: raw.id.node.or("id.node", 0, &mut problems),
+            },
+            auth: raw.auth.judge(defaults.auth_mode(), &mut problems),
+        };
+        problems.into_result().map_err(ConfigError::Invalid)?;
+        Ok(config)
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawConfig {
+    server: RawServer,
+    store: RawStore,
+    id: RawId,
+    auth: auth::RawAuth,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawServer {
+    listen: Setting<SocketAddr>,
+    ops_listen: Setting<SocketAddr>,
+    request_timeout: Setting<jiff::SignedDuration>,
+    body_limit: Setting<ByteSize>,
+    shutdown_grace: Setting<jiff::SignedDuration>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawStore {
+    url: Setting<StoreUrl>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawId {
+    node: Setting<u16>,
+}
+
+impl RawServer {
+    fn judge(self, problems: &mut Problems) -> ServerConfig {
+        /// The largest body that may be configured: it is held in memory.
+        const MOST_BODY: u64 = 16 * 1024 * 1024;
+        let body_limit = self.body_limit.or("server.body_limit", ByteSize::kib(16), problems);
+        if !(1..=MOST_BODY).contains(&body_limit.as_u64()) {
+            problems.add("server.body_limit", "must be between 1 B and 16 MiB");
+        }
+        ServerConfig {
+            listen: self.listen.or(
+                "server.listen",
+                SocketAddr::from(([127, 0, 0, 1], 8080)),
+                problems,
+            ),
+            ops_listen: self.ops_listen.optional("server.ops_listen", problems),
+            request_timeout: self.request_timeout.duration_or(
+                "server.request_timeout",
+                Duration::from_secs(10),
+                problems,
+            ),
+            body_limit: usize::try_from(body_limit.as_u64()).unwrap_or(usize::MAX),
+            shutdown_grace: self.shutdown_grace.duration_or(
+                "server.shutdown_grace",
+                Duration::from_secs(20),
+                problems,
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Config {
+    /// The settings in force as TOML, with secrets redacted.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            server,
+            store,
+            id,
+            auth,
+        } = self;
+        writeln!(formatter, "[server]")?;
+        writeln!(formatter, "listen = \"{}\"", server.listen)?;
+        if let Some(ops_listen) = server.ops_listen {
+            writeln!(formatter, "ops_listen = \"{ops_listen}\"")?;
+        }
+        writeln!(formatter, "request_timeout = \"{}\"", in_words(server.request_timeout))?;
+        writeln!(formatter, "body_limit = {}", server.body_limit)?;
+        writeln!(formatter, "shutdown_grace = \"{}\"", in_words(server.shutdown_grace))?;
+        writeln!(formatter, "\n[store]\nurl = \"{}\"", store.url)?;
+        writeln!(formatter, "\n[id]\nnode = {}\n", id.node)?;
+        auth.fmt(formatter)
+    }
+}
+
+/// A duration in the form that the file takes.
+fn in_words(duration: Duration) -> String {
+    jiff::SignedDuration::try_from(duration)
+        .map_or_else(|_| format!("{duration:?}"), |duration| format!("{duration:#}"))
+}

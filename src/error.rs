@@ -1,0 +1,260 @@
+//! The one table of what can go wrong on the wire: for each case the HTTP
+//! status, KooDrive's code and the message in each language.
+//!
+//! Inner layers return their own error types; they become an [`ApiError`] where
+//! they reach HTTP, and [`crate::api::envelope`] writes it out, the only place
+//! that does. Causes are logged there and never sent.
+//!
+//! Contract: `api.md`, "Errors".
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+
+use crate::api::language::Language;
+
+/// How long a client is asked to wait before it tries again (`Retry-After`).
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What went wrong inside, for the log alone.
+pub type Cause = Arc<dyn StdError + Send + Sync>;
+
+/// An error as a client sees it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ApiError {
+    /// Headers, query or body carry missing or invalid parameters; every
+    /// violation is listed.
+    #[error("invalid parameters: {0:?}")]
+    InvalidParameters(Vec<Violation>),
+    /// The request is not well-formed: not JSON, not an object, no `Host`.
+    #[error("malformed request: {0:?}")]
+    Malformed(Malformed),
+    /// No credential, or none that is good. The variant's text is for the log;
+    /// the client is never told which part was wrong.
+    #[error("unauthenticated: {0}")]
+    Unauthenticated(&'static str),
+    /// The credential is good but may not act as this user.
+    #[error("the credential is bound to another user")]
+    Forbidden,
+    /// No such path.
+    #[error("no such path")]
+    RouteNotFound,
+    /// The path exists, the method does not.
+    #[error("method not allowed")]
+    MethodNotAllowed,
+    /// The client took too long to send its request.
+    #[error("the request did not arrive in time")]
+    RequestTimeout,
+    /// The body is larger than the configured limit.
+    #[error("the body is too large")]
+    BodyTooLarge,
+    /// The body is declared as something other than JSON.
+    #[error("unsupported media type")]
+    UnsupportedMediaType,
+    /// The idempotency key was used before, with another body.
+    #[error("idempotency key reused with another body")]
+    IdempotencyMismatch,
+    /// Our fault.
+    #[error("internal error: {0}")]
+    Internal(Cause),
+    /// Overload, or the storage is away: worth trying again.
+    #[error("unavailable: {0}")]
+    Unavailable(Cause),
+}
+
+/// Why a request is not well-formed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Malformed {
+    /// The body is not JSON.
+    NotJson,
+    /// The body is JSON, but not an object.
+    NotAnObject,
+    /// Neither `Host` nor `:authority`.
+    NoHost,
+    /// The body broke off or was not readable.
+    UnreadableBody,
+}
+
+/// One field of a request that is at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Violation {
+    /// The name of the header, query parameter or body field.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub reason: Reason,
+}
+
+impl Violation {
+    /// A violation of `field`.
+    #[must_use]
+    pub const fn new(field: &'static str, reason: Reason) -> Self {
+        Self { field, reason }
+    }
+}
+
+/// What is wrong with a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Absent, null, empty or blank.
+    Missing,
+    /// A header or parameter that may be given once was given more often.
+    Repeated,
+    /// Not 1–64 characters of `A-Z a-z 0-9 _ -`.
+    NotAnIdentifier,
+    /// A JSON number where an identifier must be a string.
+    NumberForIdentifier,
+    /// Not a JSON string.
+    NotAString,
+    /// Not an integer.
+    NotAnInteger,
+    /// An integer, but no known task type.
+    UnknownTaskType,
+    /// The recipient is the leaving user.
+    SameAsSource,
+    /// Not `YYYYMMDD'T'HHMMSS'Z'`, or no such moment.
+    NotADate,
+    /// Not 1–128 visible ASCII characters.
+    NotATraceId,
+    /// Not 1–255 visible ASCII characters.
+    NotAnIdempotencyKey,
+}
+
+impl Reason {
+    /// The reason as a client reads it.
+    #[must_use]
+    pub const fn message(self, language: Language) -> &'static str {
+        let (en, zh) = match self {
+            Self::Missing => ("is required", "不能为空"),
+            Self::Repeated => ("must be given only once", "只能出现一次"),
+            Self::NotAnIdentifier => (
+                "must be 1 to 64 characters of A-Z a-z 0-9 _ -",
+                "必须为1到64个字符，只能包含 A-Z a-z 0-9 _ -",
+            ),
+            Self::NumberForIdentifier => (
+                "must be a string: a JSON number of this size loses digits in many clients",
+                "必须为字符串：此长度的JSON数字在许多客户端会丢失精度",
+            ),
+            Self::NotAString => ("must be a string", "必须为字符串"),
+            Self::NotAnInteger => ("must be an integer", "必须为整数"),
+            Self::UnknownTaskType => (
+                "must be 0 (transfer and deletion) or 1 (batch import)",
+                "必须为0（转移并删除）或1（批量导入）",
+            ),
+            Self::SameAsSource => ("must differ from srcUserId", "不能与srcUserId相同"),
+            Self::NotADate => (
+                "must be a UTC time in the form YYYYMMDD'T'HHMMSS'Z'",
+                "必须为UTC时间，格式为YYYYMMDD'T'HHMMSS'Z'",
+            ),
+            Self::NotATraceId => (
+                "must be 1 to 128 visible ASCII characters",
+                "必须为1到128个可见ASCII字符",
+            ),
+            Self::NotAnIdempotencyKey => (
+                "must be 1 to 255 visible ASCII characters",
+                "必须为1到255个可见ASCII字符",
+            ),
+        };
+        language.pick(en, zh)
+    }
+}
+
+/// One row of the table.
+struct Row {
+    status: StatusCode,
+    code: u32,
+    en: &'static str,
+    zh: &'static str,
+}
+
+const fn row(status: StatusCode, code: u32, en: &'static str, zh: &'static str) -> Row {
+    Row {
+        status,
+        code,
+        en,
+        zh,
+    }
+}
+
+/// KooDrive's code for a request that is refused as such.
+const REFUSED: u32 = 13_000_101;
+/// KooDrive's code for an invalid parameter.
+const INVALID: u32 = 13_000_102;
+/// KooDrive's code for a fault of the service.
+const FAULT: u32 = 13_000_201;
+
+impl ApiError {
+    #[rustfmt::skip] // A table reads best with a row a line.
+    const fn row(&self) -> Row {
+        use StatusCode as S;
+        match self {
+            Self::InvalidParameters(_) => row(S::BAD_REQUEST, INVALID, "Invalid parameters.", "参数无效。"),
+            Self::Malformed(Malformed::NotJson) => row(S::BAD_REQUEST, REFUSED, "The body is not valid JSON.", "请求体不是有效的JSON。"),
+            Self::Malformed(Malformed::NotAnObject) => row(S::BAD_REQUEST, REFUSED, "The body must be a JSON object.", "请求体必须是JSON对象。"),
+            Self::Malformed(Malformed::NoHost) => row(S::BAD_REQUEST, REFUSED, "The Host header is missing.", "缺少Host请求头。"),
+            Self::Malformed(Malformed::UnreadableBody) => row(S::BAD_REQUEST, REFUSED, "The body could not be read.", "无法读取请求体。"),
+            Self::Unauthenticated(_) => row(S::UNAUTHORIZED, REFUSED, "Authentication failed.", "认证失败。"),
+            Self::Forbidden => row(S::FORBIDDEN, REFUSED, "Not allowed to act as this user.", "无权以该用户身份操作。"),
+            Self::RouteNotFound => row(S::NOT_FOUND, REFUSED, "No such path.", "路径不存在。"),
+            Self::MethodNotAllowed => row(S::METHOD_NOT_ALLOWED, REFUSED, "Method not allowed.", "不支持该请求方法。"),
+            Self::RequestTimeout => row(S::REQUEST_TIMEOUT, REFUSED, "The request did not arrive in time.", "请求接收超时。"),
+            Self::BodyTooLarge => row(S::PAYLOAD_TOO_LARGE, REFUSED, "The body is too large.", "请求体过大。"),
+            Self::UnsupportedMediaType => row(S::UNSUPPORTED_MEDIA_TYPE, REFUSED, "The body must be application/json.", "请求体类型必须为application/json。"),
+            Self::IdempotencyMismatch => row(S::UNPROCESSABLE_ENTITY, REFUSED, "The Idempotency-Key was used with another body.", "该Idempotency-Key已用于不同的请求体。"),
+            Self::Internal(_) => row(S::INTERNAL_SERVER_ERROR, FAULT, "Internal error.", "内部错误。"),
+            Self::Unavailable(_) => row(S::SERVICE_UNAVAILABLE, FAULT, "The service is temporarily unavailable. Try again.", "服务暂不可用，请重试。"),
+        }
+    }
+
+    /// An [`ApiError::Internal`] with its cause.
+    pub fn internal(cause: impl StdError + Send + Sync + 'static) -> Self {
+        Self::Internal(Arc::new(cause))
+    }
+
+    /// An [`ApiError::Unavailable`] with its cause.
+    pub fn unavailable(cause: impl StdError + Send + Sync + 'static) -> Self {
+        Self::Unavailable(Arc::new(cause))
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.row().status
+    }
+
+    /// KooDrive's code.
+    #[must_use]
+    pub const fn code(&self) -> u32 {
+        self.row().code
+    }
+
+    /// The message in `language`; never anything internal.
+    #[must_use]
+    pub const fn message(&self, language: Language) -> &'static str {
+        let row = self.row();
+        language.pick(row.en, row.zh)
+    }
+
+    /// The fields at fault; empty where no field is.
+    #[must_use]
+    pub fn violations(&self) -> &[Violation] {
+        match self {
+            Self::InvalidParameters(violations) => violations,
+            _ => &[],
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    /// Only marks the response: the body needs the request's language, which
+    /// [`crate::api::envelope`] knows.
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status();
+        response.extensions_mut().insert(self);
+        response
+    }
+}

@@ -1,0 +1,7 @@
+//! The `kootask` program; everything it does is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kootask::cli::run()
+}

@@ -1,0 +1,299 @@
+//! The database file as the writer holds it: a connection and the indexes over
+//! it.
+
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use super::index::{Entry, Fingerprints, Index, IndexKind, SharedTail};
+use super::queue::Job;
+use crate::store::{Created, StoreError};
+use crate::task::clock::SharedClock;
+use crate::task::idempotency::{self, Digest, Idempotency};
+use crate::task::{TaskId, TaskParameters};
+
+/// WAL pages after which a commit also moves them into the database file.
+const CHECKPOINT_PAGES: u32 = 4096;
+/// The most expired keys deleted with one commit, for each row that it adds.
+const EXPIRED_PER_ROW: usize = 4;
+
+/// Why the database could not be opened or written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DatabaseError {
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("{path}: {error}", path = path.display())]
+    File {
+        path: PathBuf,
+        error: std::io::Error,
+    },
+    #[error("{}: the file is no longer the one that was opened", .0.display())]
+    Replaced(PathBuf),
+    #[error("a task's init_params in the database are not JSON")]
+    Corrupt(#[from] serde_json::Error),
+}
+
+impl From<DatabaseError> for StoreError {
+    fn from(error: DatabaseError) -> Self {
+        Self::failed(error)
+    }
+}
+
+/// Where a database is and what it is opened with.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) path: PathBuf,
+    pub(super) clock: SharedClock,
+    pub(super) source_users: SharedTail,
+}
+
+/// The open database.
+pub(super) struct Database {
+    source: Source,
+    connection: Connection,
+    /// What the file was when it was opened: device and inode.
+    identity: (u64, u64),
+    fingerprints: Fingerprints,
+    keys: Index,
+    source_users: Index,
+}
+
+impl Source {
+    /// Opens the database, whose schema is up to date, and loads the indexes'
+    /// young entries.
+    pub(super) fn open(&self) -> Result<Database, DatabaseError> {
+        let identity = identity(&self.path)?;
+        let connection = Connection::open_with_flags(
+            &self.path,
+            // Never creates: a file that is gone must not come back empty.
+            rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        let mut database = Database {
+            source: self.clone(),
+            identity,
+            fingerprints: Fingerprints::load(&connection)?,
+            keys: Index::load(&connection, IndexKind::IdempotencyKey, SharedTail::default())?,
+            source_users: Index::load(
+                &connection,
+                IndexKind::SourceUser,
+                self.source_users.clone(),
+            )?,
+            connection,
+        };
+        database.load_young_keys()?;
+        database.load_young_source_users()?;
+        Ok(database)
+    }
+}
+
+impl Database {
+    pub(super) const fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The newest task's id.
+    pub(super) fn last_task_id(&self) -> Result<Option<TaskId>, DatabaseError> {
+        let last: Option<i64> =
+            self.connection.query_row("SELECT max(id) FROM task", [], |row| row.get(0))?;
+        Ok(last.and_then(TaskId::new))
+    }
+
+    fn load_young_keys(&mut self) -> Result<(), DatabaseError> {
+        let after = self.keys.last_indexed().max(self.expired());
+        let mut statement = self
+            .connection
+            .prepare("SELECT key_digest, task_id FROM idempotency WHERE task_id > ?1")?;
+        let entries: Vec<Entry> = statement
+            .query_map([after], |row| {
+                let key = row.get_ref(0)?.as_blob()?;
+                Ok((self.fingerprints.of(&[], key), row.get(1)?))
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        self.keys.committed(&entries);
+        Ok(())
+    }
+
+    fn load_young_source_users(&mut self) -> Result<(), DatabaseError> {
+        let mut statement = self.connection.prepare(
+            "SELECT id, tenant_id, init_params FROM task WHERE id > ?1 AND task_type = 0",
+        )?;
+        let mut rows = statement.query([self.source_users.last_indexed()])?;
+        let mut entries = Vec::new();
+        while let Some(row) = rows.next()? {
+            let parameters: TaskParameters =
+                serde_json::from_slice(row.get_ref(2)?.as_bytes().unwrap_or_default())?;
+            if let TaskParameters::Transfer { src_user_id, .. } = parameters {
+                let tenant = row.get_ref(1)?.as_bytes().unwrap_or_default();
+                let user = src_user_id.as_str().as_bytes();
+                entries.push((self.fingerprints.of(tenant, user), row.get(0)?));
+            }
+        }
+        self.source_users.committed(&entries);
+        Ok(())
+    }
+
+    /// The id below which idempotency keys have expired.
+    fn expired(&self) -> i64 {
+        TaskId::first_at(idempotency::expiry(self.source.clock.now())).get()
+    }
+
+    /// Creates the tasks of these jobs in one transaction; what became of each,
+    /// in order. Without jobs it only does what waits.
+    ///
+    /// After an error the database must be opened anew.
+    pub(super) fn create(&mut self, jobs: &[Job]) -> Result<Vec<Created>, DatabaseError> {
+        if identity(&self.source.path)? != self.identity {
+            return Err(DatabaseError::Replaced(self.source.path.clone()));
+        }
+        let expired = self.expired();
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut batch = Batch {
+            transaction: &transaction,
+            fingerprints: &self.fingerprints,
+            keys: &self.keys,
+            expired,
+            own_keys: HashMap::new(),
+            key_entries: Vec::with_capacity(jobs.len()),
+            source_user_entries: Vec::with_capacity(jobs.len()),
+        };
+        let created = jobs.iter().map(|job| batch.create(job)).collect::<Result<_, _>>()?;
+        let Batch {
+            key_entries,
+            source_user_entries,
+            ..
+        } = batch;
+        let rows = jobs.len().max(1);
+        forget_keys(&transaction, expired, rows.saturating_mul(EXPIRED_PER_ROW))?;
+        self.keys.maintain(&transaction, rows, expired)?;
+        self.source_users.maintain(&transaction, rows, 0)?;
+        transaction.commit()?;
+        self.keys.committed(&key_entries);
+        self.source_users.committed(&source_user_entries);
+        Ok(created)
+    }
+}
+
+/// The tasks of one transaction.
+struct Batch<'a> {
+    transaction: &'a Transaction<'a>,
+    fingerprints: &'a Fingerprints,
+    keys: &'a Index,
+    expired: i64,
+    /// The keys of this very batch.
+    own_keys: HashMap<Digest, (TaskId, Digest)>,
+    key_entries: Vec<Entry>,
+    source_user_entries: Vec<Entry>,
+}
+
+impl Batch<'_> {
+    fn create(&mut self, job: &Job) -> Result<Created, DatabaseError> {
+        if let Some(idempotency) = &job.idempotency {
+            let fingerprint = self.fingerprints.of(&[], &idempotency.key);
+            if let Some((id, body)) = self.first_use(idempotency, fingerprint)? {
+                return Ok(if body == idempotency.body {
+                    Created::Before(id)
+                } else {
+                    Created::Mismatch
+                });
+            }
+            self.insert_key(job.id, idempotency, fingerprint)?;
+        }
+        self.insert_task(job)?;
+        Ok(Created::New(job.id))
+    }
+
+    /// The unexpired task that this key stands for, and its body.
+    fn first_use(
+        &self,
+        idempotency: &Idempotency,
+        fingerprint: u64,
+    ) -> Result<Option<(TaskId, Digest)>, DatabaseError> {
+        if let Some(first) = self.own_keys.get(&idempotency.key) {
+            return Ok(Some(*first));
+        }
+        for task_id in self.keys.find(self.transaction, fingerprint)? {
+            if task_id < self.expired {
+                continue;
+            }
+            let (key, body): (Digest, Digest) = self
+                .transaction
+                .prepare_cached(
+                    "SELECT key_digest, body_digest FROM idempotency WHERE task_id = ?1",
+                )?
+                .query_row([task_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            if key == idempotency.key {
+                return Ok(TaskId::new(task_id).map(|id| (id, body)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn insert_key(
+        &mut self,
+        id: TaskId,
+        idempotency: &Idempotency,
+        fingerprint: u64,
+    ) -> Result<(), DatabaseError> {
+        self.transaction
+            .prepare_cached("INSERT INTO idempotency VALUES (?1, ?2, ?3)")?
+            .execute(params![id.get(), idempotency.key, idempotency.body])?;
+        self.own_keys.insert(idempotency.key, (id, idempotency.body));
+        self.key_entries.push((fingerprint, id.get()));
+        Ok(())
+    }
+
+    fn insert_task(&mut self, job: &Job) -> Result<(), DatabaseError> {
+        let task = &job.task;
+        let tenant_id = task.tenant_id.as_str();
+        self.transaction
+            .prepare_cached("INSERT INTO task VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+            .execute(params![
+                job.id.get(),
+                tenant_id,
+                task.user_id.as_str(),
+                task.parameters.task_type() as u8,
+                crate::task::TaskStatus::New as u8,
+                task.locale,
+                serde_json::to_string(&task.parameters)?,
+            ])?;
+        if let TaskParameters::Transfer { src_user_id, .. } = &task.parameters {
+            let user = src_user_id.as_str().as_bytes();
+            let fingerprint = self.fingerprints.of(tenant_id.as_bytes(), user);
+            self.source_user_entries.push((fingerprint, job.id.get()));
+        }
+        Ok(())
+    }
+}
+
+/// Deletes up to `most` keys of tasks before `expired`.
+fn forget_keys(
+    transaction: &Transaction<'_>,
+    expired: i64,
+    most: usize,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "DELETE FROM idempotency WHERE task_id IN
+             (SELECT task_id FROM idempotency WHERE task_id < ?1 ORDER BY task_id LIMIT ?2)",
+        )?
+        .execute(params![expired, i64::try_from(most).unwrap_or(i64::MAX)])?;
+    Ok(())
+}
+
+/// The device and inode of the file at `path`.
+fn identity(path: &Path) -> Result<(u64, u64), DatabaseError> {
+    match std::fs::metadata(path) {
+        Ok(metadata) => Ok((metadata.dev(), metadata.ino())),
+        Err(error) => Err(DatabaseError::File {
+            path: path.to_owned(),
+            error,
+        }),
+    }
+}

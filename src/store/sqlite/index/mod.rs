@@ -1,0 +1,227 @@
+//! Indexes whose keys are scattered, kept off the path of a create.
+//!
+//! A B-tree over random keys dirties a page of its own for nearly every row. So
+//! the young entries are kept in memory (the tail, rebuilt at start from the
+//! rows themselves) and go to disk in bulk, as runs that are written once and
+//! never changed; runs of one level are merged into one of the next. This is a
+//! log-structured merge tree inside SQLite's tables: each step of it is part of
+//! some group commit, so it is as atomic and durable as the tasks.
+//!
+//! An entry is the fingerprint of a key and a task id. Fingerprints may
+//! collide: who looks one up compares the rows it finds with the whole key.
+
+mod block;
+mod merge;
+mod run;
+mod tail;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rusqlite::{Connection, Transaction, params};
+use sha2::{Digest, Sha256};
+
+use self::merge::Merge;
+use self::run::{Flush, Run, RunState};
+pub(super) use self::tail::Tail;
+
+/// An entry: a key's fingerprint and the id of the task it belongs to.
+pub(super) type Entry = (u64, i64);
+
+/// How many entries the tail holds before they become a run.
+const RUN_ENTRIES: usize = 1 << 16;
+/// How many runs of a level become one of the next.
+const FAN_IN: usize = 4;
+
+/// What an index finds tasks by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IndexKind {
+    /// Idempotency keys. Entries expire; absent keys are the rule, so runs have
+    /// a filter in memory.
+    IdempotencyKey = 0,
+    /// The source users of transfers. Entries stay.
+    SourceUser = 1,
+}
+
+impl IndexKind {
+    /// Whether runs of this index carry a filter in memory.
+    const fn is_filtered(self) -> bool {
+        matches!(self, Self::IdempotencyKey)
+    }
+}
+
+/// The young entries, as readers see them.
+pub(super) type SharedTail = Arc<RwLock<Tail>>;
+
+/// Makes fingerprints of keys, with the database's own salt.
+#[derive(Clone)]
+pub(super) struct Fingerprints {
+    salted: Sha256,
+}
+
+impl Fingerprints {
+    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        let salt: Vec<u8> =
+            connection.query_row("SELECT salt FROM index_salt", [], |row| row.get(0))?;
+        Ok(Self {
+            salted: Sha256::new_with_prefix(salt),
+        })
+    }
+
+    /// The fingerprint of a key in two parts.
+    pub(super) fn of(&self, scope: &[u8], key: &[u8]) -> u64 {
+        let hash = self.salted.clone().chain_update(scope).chain_update([0]).chain_update(key);
+        let hash: [u8; 32] = hash.finalize().into();
+        let (head, _) = hash.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        u64::from_be_bytes(*head)
+    }
+}
+
+/// One index. Only the writer has it; readers share its [`Tail`].
+///
+/// After a transaction that failed it is out of step with the database and must
+/// be loaded anew.
+pub(super) struct Index {
+    kind: IndexKind,
+    tail: SharedTail,
+    /// Live runs, oldest first.
+    runs: Vec<Run>,
+    flush: Option<Flush>,
+    /// At most one a level.
+    merges: Vec<Merge>,
+    /// Runs whose blocks are being deleted.
+    retired: Vec<Run>,
+}
+
+impl Index {
+    /// The index as the database holds it, before its young entries: the caller
+    /// hands those after [`Index::last_indexed`] to [`Index::committed`].
+    pub(super) fn load(
+        connection: &Connection,
+        kind: IndexKind,
+        tail: SharedTail,
+    ) -> rusqlite::Result<Self> {
+        // What was being written when the process ended is begun again.
+        connection.execute(
+            "UPDATE index_run SET state = ?1 WHERE kind = ?2 AND state = ?3",
+            params![RunState::Retired, kind as u8, RunState::Building],
+        )?;
+        *tail.write().unwrap_or_else(PoisonError::into_inner) = Tail::default();
+        Ok(Self {
+            kind,
+            tail,
+            runs: Run::load_all(connection, kind, RunState::Live)?,
+            flush: None,
+            merges: Vec::new(),
+            retired: Run::load_all(connection, kind, RunState::Retired)?,
+        })
+    }
+
+    /// The newest task whose entry is in a run; zero if there is none.
+    pub(super) fn last_indexed(&self) -> i64 {
+        self.runs.iter().map(|run| run.last_task_id).max().unwrap_or(0)
+    }
+
+    /// The tasks whose key may have this fingerprint, newest first.
+    pub(super) fn find(
+        &self,
+        connection: &Connection,
+        fingerprint: u64,
+    ) -> rusqlite::Result<Vec<i64>> {
+        let tail = self.tail.read().unwrap_or_else(PoisonError::into_inner);
+        let mut found = tail.find(fingerprint);
+        drop(tail);
+        for run in self.runs.iter().rev().filter(|run| run.may_hold(fingerprint)) {
+            found.extend(run.find(connection, fingerprint)?);
+        }
+        Ok(found)
+    }
+
+    /// Does a share of the work that waits, in proportion to the `rows` that
+    /// the transaction adds. Entries of tasks before `expired` may be dropped.
+    pub(super) fn maintain(
+        &mut self,
+        transaction: &Transaction<'_>,
+        rows: usize,
+        expired: i64,
+    ) -> rusqlite::Result<()> {
+        let share = rows.div_ceil(128);
+        if let Some(flush) = &mut self.flush
+            && let Some(run) = flush.step(transaction, self.kind, share.saturating_mul(16))?
+        {
+            self.runs.push(run);
+        }
+        self.retire_expired(transaction, expired)?;
+        self.begin_merges(transaction)?;
+        for merge in &mut self.merges {
+            merge.step(transaction, share, expired)?;
+        }
+        self.end_merges(transaction)?;
+        if let Some(run) = self.retired.last()
+            && run.delete(transaction, share.saturating_mul(32))?
+        {
+            self.retired.pop();
+        }
+        Ok(())
+    }
+
+    /// To be called when a transaction is committed, with its entries.
+    pub(super) fn committed(&mut self, entries: &[Entry]) {
+        let mut tail = self.tail.write().unwrap_or_else(PoisonError::into_inner);
+        if self.flush.take_if(|flush| flush.is_done()).is_some() {
+            tail.forget_frozen();
+        }
+        tail.extend(entries);
+        if self.flush.is_none() {
+            self.flush = tail.freeze(RUN_ENTRIES).map(Flush::new);
+        }
+    }
+
+    /// Ends the runs whose every entry has expired.
+    fn retire_expired(
+        &mut self,
+        transaction: &Transaction<'_>,
+        expired: i64,
+    ) -> rusqlite::Result<()> {
+        let is_merging = |run: &Run| self.merges.iter().any(|merge| merge.reads(run));
+        let ended = self
+            .runs
+            .extract_if(.., |run| run.last_task_id < expired && !is_merging(run))
+            .collect();
+        self.retire(transaction, ended)
+    }
+
+    /// Begins a merge on every level that has enough runs and no merge.
+    fn begin_merges(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        let levels = self.runs.iter().map(|run| run.level).max().unwrap_or(0);
+        for level in 0..=levels {
+            let of_level = self.runs.iter().filter(|run| run.level == level);
+            let sources: Vec<&Run> = of_level.take(FAN_IN).collect();
+            let is_merging = self.merges.iter().any(|merge| merge.level() == level);
+            if sources.len() == FAN_IN && !is_merging {
+                let merge = Merge::begin(transaction, self.kind, level, &sources)?;
+                self.merges.push(merge);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the merged runs in the place of their sources.
+    fn end_merges(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        let done: Vec<Merge> = self.merges.extract_if(.., |merge| merge.is_done()).collect();
+        for merge in done {
+            let sources = self.runs.extract_if(.., |run| merge.reads(run)).collect();
+            self.retire(transaction, sources)?;
+            self.runs.push(merge.end(transaction)?);
+        }
+        self.runs.sort_unstable_by_key(|run| run.last_task_id);
+        Ok(())
+    }
+
+    fn retire(&mut self, transaction: &Transaction<'_>, runs: Vec<Run>) -> rusqlite::Result<()> {
+        for run in runs {
+            run.set_state(transaction, RunState::Retired)?;
+            self.retired.push(run);
+        }
+        Ok(())
+    }
+}

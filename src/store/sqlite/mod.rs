@@ -1,0 +1,195 @@
+//! The durable store of one machine: SQLite in WAL mode, with group commit.
+//!
+//! ```text
+//! create ──> queue ──> writer thread ──> one transaction ──> an answer to each
+//! ```
+//!
+//! A task is answered after its own commit and that commit's fsync
+//! (`synchronous = FULL`). One process owns a database file at a time, since
+//! the indexes' young entries live in its memory; a lock file keeps others out.
+
+mod database;
+mod index;
+mod queue;
+mod writer;
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use futures_util::future::BoxFuture;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+use sqlx::{ConnectOptions, Connection};
+use tokio::sync::oneshot;
+
+use self::database::{Database, DatabaseError, Source};
+use self::index::SharedTail;
+use self::queue::{Queue, Request};
+use super::{Created, StoreContext, StoreError, TaskRepository, when_an_id_is_free};
+use crate::task::NewTask;
+use crate::task::id::IdGenerator;
+use crate::task::idempotency::Idempotency;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/sqlite/migrations");
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder or the lock file cannot be made.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// Another process has the database open.
+    #[error("{}: another process has this store open", .0.display())]
+    InUse(PathBuf),
+    /// The schema cannot be brought up to date; a database newer than the
+    /// program is refused here.
+    #[error("{}: the schema cannot be brought up to date: {error}", path.display())]
+    Migration {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        error: sqlx::Error,
+    },
+    /// The database cannot be read.
+    #[error("{}: {error}", path.display())]
+    Unreadable {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        error: StoreError,
+    },
+}
+
+/// Tasks in a SQLite database.
+pub struct SqliteStore {
+    ids: IdGenerator,
+    queue: Arc<Queue>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    /// Held as long as the store is open.
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens the database at `path`; creates it, and its folder, at need.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub async fn open(path: &Path, context: StoreContext) -> Result<Self, OpenError> {
+        let lock = lock(path)?;
+        migrate(path).await?;
+        let source = Source {
+            path: path.to_owned(),
+            clock: context.clock.clone(),
+            source_users: SharedTail::default(),
+        };
+        let unreadable = |error: DatabaseError| OpenError::Unreadable {
+            path: path.to_owned(),
+            error: error.into(),
+        };
+        let database = source.open().map_err(unreadable)?;
+        let last = database.last_task_id().map_err(unreadable)?;
+        let queue = Arc::new(Queue::default());
+        let writer = spawn_writer(Arc::clone(&queue), database).map_err(|error| {
+            OpenError::File {
+                path: path.to_owned(),
+                error,
+            }
+        })?;
+        Ok(Self {
+            ids: IdGenerator::new(context.node, last, context.clock),
+            queue,
+            writer: Mutex::new(Some(writer)),
+            _lock: lock,
+        })
+    }
+}
+
+fn spawn_writer(queue: Arc<Queue>, database: Database) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name("sqlite-writer".to_owned())
+        .spawn(move || writer::run(&queue, database))
+}
+
+/// Makes the folder and takes the lock beside the database.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let failed = |path: &Path, error| OpenError::File {
+        path: path.to_owned(),
+        error,
+    };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    }
+    let mut lock_path = path.as_os_str().to_owned();
+    lock_path.push(".lock");
+    let lock_path = PathBuf::from(lock_path);
+    let file = File::create(&lock_path).map_err(|error| failed(&lock_path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::Error(error)) => Err(failed(&lock_path, error)),
+    }
+}
+
+async fn migrate(path: &Path) -> Result<(), OpenError> {
+    let migrated = async {
+        let mut connection = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .connect()
+            .await?;
+        MIGRATIONS.run(&mut connection).await?;
+        connection.close().await
+    };
+    migrated.await.map_err(|error: sqlx::Error| OpenError::Migration {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+impl TaskRepository for SqliteStore {
+    fn create(
+        &self,
+        task: NewTask,
+        idempotency: Option<Idempotency>,
+    ) -> BoxFuture<'_, Result<Created, StoreError>> {
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            let mut request = Some(Request {
+                task,
+                idempotency,
+                answer,
+            });
+            when_an_id_is_free(|| self.queue.push(&self.ids, &mut request)).await?;
+            // The writer drops an answer only when it ends.
+            answered.await.unwrap_or(Err(StoreError::Closed))
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.queue.close();
+            let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(writer) = writer {
+                // It ends as soon as it has committed what waits.
+                let ended = tokio::task::spawn_blocking(move || writer.join()).await;
+                if !matches!(ended, Ok(Ok(()))) {
+                    tracing::error!("the writer ended badly");
+                }
+            }
+        })
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}

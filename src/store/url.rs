@@ -1,0 +1,41 @@
+//! `store.url`: which store, and where.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// A store as configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// `memory:`: nothing outlives the process.
+    Memory,
+    /// `sqlite://PATH`: a file on this machine. `sqlite://data/x.db` is
+    /// relative to the working directory, `sqlite:///data/x.db` absolute.
+    Sqlite(PathBuf),
+}
+
+impl FromStr for StoreUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            Some(("memory", "")) => Ok(Self::Memory),
+            Some(("sqlite", rest)) => match rest.strip_prefix("//") {
+                Some(path) if !path.is_empty() && !path.ends_with('/') => {
+                    Ok(Self::Sqlite(path.into()))
+                }
+                _ => Err("a SQLite store is written sqlite://PATH"),
+            },
+            _ => Err("must be \"memory:\" or \"sqlite://PATH\""),
+        }
+    }
+}
+
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => formatter.write_str("memory:"),
+            Self::Sqlite(path) => write!(formatter, "sqlite://{}", path.display()),
+        }
+    }
+}
