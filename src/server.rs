@@ -108,7 +108,9 @@ fn limit_connections<E>(builder: &mut Builder<E>) {
 fn most_connections() -> usize {
     let wanted = MOST_CONNECTIONS.saturating_add(RESERVED_FILES);
     let files = rlimit::increase_nofile_limit(wanted).unwrap_or(1024);
-    let connections = files.saturating_sub(RESERVED_FILES).clamp(16, MOST_CONNECTIONS);
+    let connections = files
+        .saturating_sub(RESERVED_FILES)
+        .clamp(16, MOST_CONNECTIONS);
     usize::try_from(connections).unwrap_or(usize::MAX)
 }
 

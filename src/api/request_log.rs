@@ -21,6 +21,23 @@ pub(super) struct RequestLog {
     finished: bool,
 }
 
+/// Logs an event with the fields that every line of a request has.
+macro_rules! line {
+    ($log:expr, $level:ident, $($fields:tt)+) => {
+        tracing::event!(
+            target: "kootask::request",
+            tracing::Level::$level,
+            trace_id = $log.context.trace_id().as_str(),
+            user = $log.user(),
+            tenant = $log.tenant(),
+            method = $log.method.as_str(),
+            path = $log.uri.path(),
+            duration_ms = $log.duration_ms(),
+            $($fields)+
+        )
+    };
+}
+
 impl RequestLog {
     pub(super) fn begin<B>(
         request: &Request<B>,
@@ -39,43 +56,14 @@ impl RequestLog {
     /// Writes the line of an answered request.
     pub(super) fn finish(mut self, status: StatusCode, error: Option<&ApiError>) {
         self.finished = true;
-        let code = error.map_or(0, ApiError::code);
+        let (status_number, code) = (status.as_u16(), error.map_or(0, ApiError::code));
         match error {
-            None => tracing::info!(
-                trace_id = self.context.trace_id().as_str(),
-                user = self.user(),
-                tenant = self.tenant(),
-                method = self.method.as_str(),
-                path = self.uri.path(),
-                status = status.as_u16(),
-                code,
-                duration_ms = self.duration_ms(),
-                "request"
-            ),
-            Some(error) if status.is_server_error() => tracing::error!(
-                trace_id = self.context.trace_id().as_str(),
-                user = self.user(),
-                tenant = self.tenant(),
-                method = self.method.as_str(),
-                path = self.uri.path(),
-                status = status.as_u16(),
-                code,
-                duration_ms = self.duration_ms(),
-                error = %WithCauses(error),
-                "request"
-            ),
-            Some(error) => tracing::info!(
-                trace_id = self.context.trace_id().as_str(),
-                user = self.user(),
-                tenant = self.tenant(),
-                method = self.method.as_str(),
-                path = self.uri.path(),
-                status = status.as_u16(),
-                code,
-                duration_ms = self.duration_ms(),
-                error = %error,
-                "request"
-            ),
+            None => line!(self, INFO, status = status_number, code, "request"),
+            Some(error) if status.is_server_error() => {
+                let error = WithCauses(error);
+                line!(self, ERROR, status = status_number, code, %error, "request");
+            }
+            Some(error) => line!(self, INFO, status = status_number, code, %error, "request"),
         }
     }
 
@@ -96,15 +84,7 @@ impl RequestLog {
 impl Drop for RequestLog {
     fn drop(&mut self) {
         if !self.finished {
-            tracing::info!(
-                trace_id = self.context.trace_id().as_str(),
-                user = self.user(),
-                tenant = self.tenant(),
-                method = self.method.as_str(),
-                path = self.uri.path(),
-                duration_ms = self.duration_ms(),
-                "the client left before its answer"
-            );
+            line!(self, INFO, "the client left before its answer");
         }
     }
 }

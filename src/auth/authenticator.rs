@@ -32,11 +32,11 @@ pub struct Authenticator {
 }
 
 /// What a request shows of its caller before its body is read.
-pub(super) enum Presented {
+pub(super) enum Presented<'a> {
     /// The credential needs no body.
     Believed(TenantId),
     /// The body must be hashed first.
-    Signed,
+    Signed(SignatureHeader<'a>),
 }
 
 impl Authenticator {
@@ -59,23 +59,21 @@ impl Authenticator {
     }
 
     /// Judges all but a signature.
-    pub(super) fn judge(
+    pub(super) fn judge<'a>(
         &self,
-        parts: &Parts,
+        parts: &'a Parts,
         claimed: &AppAuthHeaders,
-    ) -> Result<Presented, ApiError> {
+    ) -> Result<Presented<'a>, ApiError> {
         let now = self.clock.now();
         if !x_date::is_current(claimed.date, now, self.clock_skew) {
             return Err(ApiError::Unauthenticated("X-Date is outside its window"));
         }
         match Authorization::read(&parts.headers).map_err(ApiError::Unauthenticated)? {
-            Authorization::Signature(_) => Ok(Presented::Signed),
-            Authorization::Bearer(token) => {
-                self.judge_token(token, &claimed.user_id, now).map(Presented::Believed)
-            }
-            Authorization::Absent => self
-                .at_its_word("no credential")
+            Authorization::Signature(signature) => Ok(Presented::Signed(signature)),
+            Authorization::Bearer(token) => self
+                .judge_token(token, &claimed.user_id, now)
                 .map(Presented::Believed),
+            Authorization::Absent => self.at_its_word("no credential").map(Presented::Believed),
         }
     }
 
@@ -108,17 +106,9 @@ impl Authenticator {
     pub(super) fn judge_signature(
         &self,
         parts: &Parts,
+        presented: &SignatureHeader<'_>,
         body_sha256: &[u8; 32],
-    ) -> Result<(TenantId, [u8; 32]), ApiError> {
-        const WRONG: ApiError = ApiError::Unauthenticated("unknown app or wrong signature");
-        let Ok(Authorization::Signature(SignatureHeader {
-            app_id,
-            signed_headers,
-            signature,
-        })) = Authorization::read(&parts.headers)
-        else {
-            return Err(WRONG);
-        };
+    ) -> Result<TenantId, ApiError> {
         let request = SignableRequest {
             method: parts.method.as_str(),
             path: parts.uri.path(),
@@ -127,12 +117,19 @@ impl Authenticator {
             headers: &parts.headers,
             body_sha256,
         };
-        let canonical = request.canonical(signed_headers).ok_or(
-            ApiError::Unauthenticated("a signed header is absent or repeated"),
-        )?;
+        let canonical =
+            request
+                .canonical(presented.signed_headers)
+                .ok_or(ApiError::Unauthenticated(
+                    "a signed header is absent or repeated",
+                ))?;
         self.credentials
-            .verify(&app_id, &string_to_sign(&canonical), &signature)
-            .map(|tenant_id| (tenant_id.clone(), signature))
-            .ok_or(WRONG)
+            .verify(
+                &presented.app_id,
+                &string_to_sign(&canonical),
+                &presented.signature,
+            )
+            .cloned()
+            .ok_or(ApiError::Unauthenticated("unknown app or wrong signature"))
     }
 }

@@ -80,14 +80,29 @@ mod tests {
 
     #[test]
     fn the_three_spellings_of_a_bearer_token_are_one() {
-        for value in ["Bearer+abc.d=", "Bearer abc.d=", "bearer abc.d=", "BEARER+abc.d=", "abc.d="] {
+        for value in [
+            "Bearer+abc.d=",
+            "Bearer abc.d=",
+            "bearer abc.d=",
+            "BEARER+abc.d=",
+            "abc.d=",
+        ] {
             assert_eq!(bearer(value), Ok(Some("abc.d=".to_owned())), "{value}");
         }
     }
 
     #[test]
     fn what_is_no_token_is_refused() {
-        for value in ["", "Bearer ", "Bearer+", "Basic dXNlcg==", "a b", "=", "tok\"en", "Bearer a,b"] {
+        for value in [
+            "",
+            "Bearer ",
+            "Bearer+",
+            "Basic dXNlcg==",
+            "a b",
+            "=",
+            "tok\"en",
+            "Bearer a,b",
+        ] {
             assert!(bearer(value).is_err(), "{value}");
         }
     }

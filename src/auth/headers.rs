@@ -52,10 +52,7 @@ pub(super) fn host(parts: &Parts) -> Option<&str> {
 }
 
 /// The one value of a header; `Err` holds whether it is absent.
-pub(super) fn single(
-    headers: &HeaderMap,
-    name: impl AsHeaderName,
-) -> Result<&HeaderValue, Reason> {
+pub(super) fn single(headers: &HeaderMap, name: impl AsHeaderName) -> Result<&HeaderValue, Reason> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => Ok(value),

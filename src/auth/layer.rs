@@ -93,15 +93,15 @@ async fn authenticate(
     context.note_user(&claimed.user_id);
     let (tenant_id, signed) = match authenticator.judge(&parts, &claimed)? {
         Presented::Believed(tenant_id) => (tenant_id, None),
-        Presented::Signed => {
+        Presented::Signed(presented) => {
             let bytes = body::read(request_body, &context).await?;
-            let body_sha256 = Sha256::digest(&bytes).into();
-            request_body = Body::from(bytes);
-            let (tenant_id, signature) = authenticator.judge_signature(&parts, &body_sha256)?;
             let signed = Signed {
-                signature,
-                body_sha256,
+                signature: presented.signature,
+                body_sha256: Sha256::digest(&bytes).into(),
             };
+            request_body = Body::from(bytes);
+            let tenant_id =
+                authenticator.judge_signature(&parts, &presented, &signed.body_sha256)?;
             (tenant_id, Some(signed))
         }
     };

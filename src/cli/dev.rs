@@ -43,7 +43,7 @@ impl Dev {
             tenant_id: STAND_IN_TENANT.parse::<crate::task::Identifier>()?.into(),
             secret: APP_SECRET.into(),
         });
-        let _guard = logging::start();
+        let _guard = logging::start()?;
         serve(&config, |address| eprintln!("{}", banner(address, &config)))
     }
 }
@@ -51,7 +51,9 @@ impl Dev {
 /// What this is, where it listens, and a request to paste.
 fn banner(address: SocketAddr, config: &Config) -> String {
     let path = api::CREATE;
-    let program = std::env::args().next().unwrap_or_else(|| "kootask".to_owned());
+    let program = std::env::args()
+        .next()
+        .unwrap_or_else(|| "kootask".to_owned());
     let store = &config.store.url;
     let mode = config.auth.mode;
     let warning = if address.ip().is_loopback() {

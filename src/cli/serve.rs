@@ -47,7 +47,7 @@ impl Serve {
     pub(super) fn run(self) -> Result<(), CommandError> {
         let config = Config::load(self.config.as_deref(), Defaults::Serve)?;
         require_credential(&config)?;
-        let _guard = logging::start();
+        let _guard = logging::start()?;
         if config.auth.mode == AuthMode::AcceptAny {
             tracing::warn!("auth.mode is accept-any: whoever reaches this service may call it");
         }
@@ -72,10 +72,14 @@ pub(super) fn serve(
     if config.server.ops_listen.is_some() {
         tracing::warn!("server.ops_listen is reserved: nothing listens there yet");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let (mut terminate, mut interrupt) = (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        );
         let app = App::build(config, Arc::new(SystemClock)).await?;
         let server = Server::bind(app, &config.server)
             .map_err(|error| format!("cannot listen on {}: {error}", config.server.listen))?;

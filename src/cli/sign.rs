@@ -109,7 +109,9 @@ impl Sign {
             headers: &signed_headers,
             body_sha256: &Sha256::digest(body.as_deref().unwrap_or_default()).into(),
         };
-        let canonical = request.canonical(SIGNED_HEADERS).ok_or("a signed header is missing")?;
+        let canonical = request
+            .canonical(SIGNED_HEADERS)
+            .ok_or("a signed header is missing")?;
         let string_to_sign = string_to_sign(&canonical);
         let authorization = SignatureHeader {
             app_id: self.app_id,
@@ -119,7 +121,10 @@ impl Sign {
         let mut headers = vec![
             (header::HOST, host.parse()?),
             (HeaderName::from_static("x-date"), date.parse()?),
-            (HeaderName::from_static("x-user-id"), self.user.as_str().parse()?),
+            (
+                HeaderName::from_static("x-user-id"),
+                self.user.as_str().parse()?,
+            ),
             (header::AUTHORIZATION, authorization.to_string().parse()?),
         ];
         if body.is_some() {

@@ -191,11 +191,9 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
 
 impl RawAuth {
     pub(super) fn judge(self, default_mode: AuthMode, problems: &mut Problems) -> AuthConfig {
-        let clock_skew = self.clock_skew.or(
-            "auth.clock_skew",
-            SignedDuration::from_secs(5),
-            problems,
-        );
+        let clock_skew =
+            self.clock_skew
+                .or("auth.clock_skew", SignedDuration::from_secs(5), problems);
         if clock_skew < SignedDuration::ZERO || clock_skew > SignedDuration::from_mins(15) {
             problems.add("auth.clock_skew", "must be between 0 s and 15 min");
         }
@@ -245,9 +243,15 @@ fn refuse_contradictions(apps: &[AppConfig], tokens: &[TokenConfig], problems: &
 impl RawApp {
     fn judge(self, key: &str, problems: &mut Problems) -> Option<AppConfig> {
         let app_id = self.app_id.required(&format!("{key}.app_id"), problems);
-        let tenant_id = self.tenant_id.required(&format!("{key}.tenant_id"), problems);
-        let inline = self.app_secret.optional(&format!("{key}.app_secret"), problems);
-        let file = self.app_secret_file.optional(&format!("{key}.app_secret_file"), problems);
+        let tenant_id = self
+            .tenant_id
+            .required(&format!("{key}.tenant_id"), problems);
+        let inline = self
+            .app_secret
+            .optional(&format!("{key}.app_secret"), problems);
+        let file = self
+            .app_secret_file
+            .optional(&format!("{key}.app_secret_file"), problems);
         let secret = match (inline, file) {
             (Some(SecretText(secret)), None) => Some(secret),
             (None, Some(path)) => match read_secret(&path) {
@@ -291,10 +295,16 @@ pub fn read_secret(path: &std::path::Path) -> Result<SecretString, String> {
 
 impl RawToken {
     fn judge(self, key: &str, problems: &mut Problems) -> Option<TokenConfig> {
-        let digest = self.token_sha256.required(&format!("{key}.token_sha256"), problems);
-        let tenant_id = self.tenant_id.required(&format!("{key}.tenant_id"), problems);
+        let digest = self
+            .token_sha256
+            .required(&format!("{key}.token_sha256"), problems);
+        let tenant_id = self
+            .tenant_id
+            .required(&format!("{key}.tenant_id"), problems);
         let user_id = self.user_id.optional(&format!("{key}.user_id"), problems);
-        let expires_at = self.expires_at.optional(&format!("{key}.expires_at"), problems);
+        let expires_at = self
+            .expires_at
+            .optional(&format!("{key}.expires_at"), problems);
         Some(TokenConfig {
             digest: digest?,
             token: Token {
@@ -320,7 +330,11 @@ impl fmt::Display for AuthConfig {
         for entry in &self.tokens {
             let digest = hex::encode(entry.digest.0);
             writeln!(formatter, "\n[[auth.tokens]]\ntoken_sha256 = \"{digest}\"")?;
-            writeln!(formatter, "tenant_id = \"{}\"", entry.token.tenant_id.as_str())?;
+            writeln!(
+                formatter,
+                "tenant_id = \"{}\"",
+                entry.token.tenant_id.as_str()
+            )?;
             if let Some(user_id) = &entry.token.user_id {
                 writeln!(formatter, "user_id = \"{user_id}\"")?;
             }

@@ -153,7 +153,10 @@ impl Config {
         let config = Self {
             server: raw.server.judge(&mut problems),
             store: StoreConfig {
-                url: raw.store.url.or("store.url", defaults.store_url(), &mut problems),
+                url: raw
+                    .store
+                    .url
+                    .or("store.url", defaults.store_url(), &mut problems),
             },
             id: IdConfig {
                 node: raw.id.node.or("id.node", 0, &mut problems),
@@ -200,7 +203,9 @@ impl RawServer {
     fn judge(self, problems: &mut Problems) -> ServerConfig {
         /// The largest body that may be configured: it is held in memory.
         const MOST_BODY: u64 = 16 * 1024 * 1024;
-        let body_limit = self.body_limit.or("server.body_limit", ByteSize::kib(16), problems);
+        let body_limit = self
+            .body_limit
+            .or("server.body_limit", ByteSize::kib(16), problems);
         if !(1..=MOST_BODY).contains(&body_limit.as_u64()) {
             problems.add("server.body_limit", "must be between 1 B and 16 MiB");
         }
@@ -240,9 +245,17 @@ impl fmt::Display for Config {
         if let Some(ops_listen) = server.ops_listen {
             writeln!(formatter, "ops_listen = \"{ops_listen}\"")?;
         }
-        writeln!(formatter, "request_timeout = \"{}\"", in_words(server.request_timeout))?;
+        writeln!(
+            formatter,
+            "request_timeout = \"{}\"",
+            in_words(server.request_timeout)
+        )?;
         writeln!(formatter, "body_limit = {}", server.body_limit)?;
-        writeln!(formatter, "shutdown_grace = \"{}\"", in_words(server.shutdown_grace))?;
+        writeln!(
+            formatter,
+            "shutdown_grace = \"{}\"",
+            in_words(server.shutdown_grace)
+        )?;
         writeln!(formatter, "\n[store]\nurl = \"{}\"", store.url)?;
         writeln!(formatter, "\n[id]\nnode = {}\n", id.node)?;
         auth.fmt(formatter)
@@ -251,6 +264,8 @@ impl fmt::Display for Config {
 
 /// A duration in the form that the file takes.
 fn in_words(duration: Duration) -> String {
-    jiff::SignedDuration::try_from(duration)
-        .map_or_else(|_| format!("{duration:?}"), |duration| format!("{duration:#}"))
+    jiff::SignedDuration::try_from(duration).map_or_else(
+        |_| format!("{duration:?}"),
+        |duration| format!("{duration:#}"),
+    )
 }

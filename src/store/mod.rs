@@ -6,7 +6,6 @@ mod url;
 
 use std::sync::Arc;
 
-
 use futures_util::future::BoxFuture;
 
 use crate::task::clock::SharedClock;

@@ -132,7 +132,9 @@ pub struct IdGenerator {
 
 impl fmt::Debug for IdGenerator {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("IdGenerator").finish_non_exhaustive()
+        formatter
+            .debug_struct("IdGenerator")
+            .finish_non_exhaustive()
     }
 }
 
@@ -268,7 +270,12 @@ mod tests {
 
     #[test]
     fn past_the_layouts_end_no_id_is_made_rather_than_one_again() {
-        let clock = ManualClock::at("2060-01-01T00:00:00Z".parse::<Timestamp>().unwrap().as_millisecond());
+        let clock = ManualClock::at(
+            "2060-01-01T00:00:00Z"
+                .parse::<Timestamp>()
+                .unwrap()
+                .as_millisecond(),
+        );
         let ids = IdGenerator::new(1, None, clock.clone());
         let made: HashSet<TaskId> = (0..128).map(|_| ids.next_id().unwrap()).collect();
         assert_eq!(made.len(), 128);
@@ -295,8 +302,10 @@ mod tests {
                 })
             })
             .collect();
-        let all: HashSet<TaskId> =
-            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        let all: HashSet<TaskId> = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect();
         assert_eq!(all.len(), 20_000);
     }
 

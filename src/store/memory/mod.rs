@@ -1,6 +1,6 @@
 //! The store of the local stand-in: tasks live as long as the process.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::BoxFuture;
@@ -19,8 +19,7 @@ pub struct MemoryStore {
 
 #[derive(Default)]
 struct State {
-    /// In the order of their ids, since ids are drawn under the lock.
-    tasks: Vec<(TaskId, NewTask)>,
+    tasks: BTreeMap<TaskId, NewTask>,
     /// What each unexpired key stands for.
     keys: HashMap<Digest, (TaskId, Digest)>,
     /// The keys in the order of their ids, oldest first, to forget them by.
@@ -71,7 +70,7 @@ impl MemoryStore {
             state.key_order.push_back((id, idempotency.key));
         }
         if let Some(task) = task.take() {
-            state.tasks.push((id, task));
+            state.tasks.insert(id, task);
         }
         Ok(Created::New(id))
     }

@@ -5,19 +5,25 @@ use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, params};
 
 use super::index::{Entry, Fingerprints, Index, IndexKind, SharedTail};
 use super::queue::Job;
 use crate::store::{Created, StoreError};
 use crate::task::clock::SharedClock;
 use crate::task::idempotency::{self, Digest, Idempotency};
-use crate::task::{TaskId, TaskParameters};
+use crate::task::{TaskId, TaskParameters, TaskStatus};
 
 /// WAL pages after which a commit also moves them into the database file.
 const CHECKPOINT_PAGES: u32 = 4096;
 /// The most expired keys deleted with one commit, for each row that it adds.
 const EXPIRED_PER_ROW: usize = 4;
+
+const INSERT_TASK: &str = "INSERT INTO task
+    (id, tenant_id, user_id, task_type, status, locale, init_params)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+const INSERT_KEY: &str =
+    "INSERT INTO idempotency (task_id, key_digest, body_digest) VALUES (?1, ?2, ?3)";
 
 /// Why the database could not be opened or written.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +84,11 @@ impl Source {
             source: self.clone(),
             identity,
             fingerprints: Fingerprints::load(&connection)?,
-            keys: Index::load(&connection, IndexKind::IdempotencyKey, SharedTail::default())?,
+            keys: Index::load(
+                &connection,
+                IndexKind::IdempotencyKey,
+                SharedTail::default(),
+            )?,
             source_users: Index::load(
                 &connection,
                 IndexKind::SourceUser,
@@ -100,7 +110,8 @@ impl Database {
     /// The newest task's id.
     pub(super) fn last_task_id(&self) -> Result<Option<TaskId>, DatabaseError> {
         let last: Option<i64> =
-            self.connection.query_row("SELECT max(id) FROM task", [], |row| row.get(0))?;
+            self.connection
+                .query_row("SELECT max(id) FROM task", [], |row| row.get(0))?;
         Ok(last.and_then(TaskId::new))
     }
 
@@ -152,23 +163,25 @@ impl Database {
             return Err(DatabaseError::Replaced(self.source.path.clone()));
         }
         let expired = self.expired();
-        let transaction =
-            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut batch = Batch {
-            transaction: &transaction,
+            insert_task: transaction.prepare_cached(INSERT_TASK)?,
+            insert_key: transaction.prepare_cached(INSERT_KEY)?,
+            connection: &transaction,
             fingerprints: &self.fingerprints,
             keys: &self.keys,
             expired,
-            own_keys: HashMap::new(),
+            own_keys: HashMap::with_capacity(jobs.len()),
             key_entries: Vec::with_capacity(jobs.len()),
             source_user_entries: Vec::with_capacity(jobs.len()),
         };
-        let created = jobs.iter().map(|job| batch.create(job)).collect::<Result<_, _>>()?;
-        let Batch {
-            key_entries,
-            source_user_entries,
-            ..
-        } = batch;
+        let created = jobs
+            .iter()
+            .map(|job| batch.create(job))
+            .collect::<Result<_, _>>()?;
+        let (key_entries, source_user_entries) = batch.into_entries();
         let rows = jobs.len().max(1);
         forget_keys(&transaction, expired, rows.saturating_mul(EXPIRED_PER_ROW))?;
         self.keys.maintain(&transaction, rows, expired)?;
@@ -182,7 +195,9 @@ impl Database {
 
 /// The tasks of one transaction.
 struct Batch<'a> {
-    transaction: &'a Transaction<'a>,
+    insert_task: CachedStatement<'a>,
+    insert_key: CachedStatement<'a>,
+    connection: &'a Connection,
     fingerprints: &'a Fingerprints,
     keys: &'a Index,
     expired: i64,
@@ -193,6 +208,11 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
+    /// What the indexes must learn: of keys, and of source users.
+    fn into_entries(self) -> (Vec<Entry>, Vec<Entry>) {
+        (self.key_entries, self.source_user_entries)
+    }
+
     fn create(&mut self, job: &Job) -> Result<Created, DatabaseError> {
         if let Some(idempotency) = &job.idempotency {
             let fingerprint = self.fingerprints.of(&[], &idempotency.key);
@@ -218,12 +238,12 @@ impl Batch<'_> {
         if let Some(first) = self.own_keys.get(&idempotency.key) {
             return Ok(Some(*first));
         }
-        for task_id in self.keys.find(self.transaction, fingerprint)? {
+        for task_id in self.keys.find(self.connection, fingerprint)? {
             if task_id < self.expired {
                 continue;
             }
             let (key, body): (Digest, Digest) = self
-                .transaction
+                .connection
                 .prepare_cached(
                     "SELECT key_digest, body_digest FROM idempotency WHERE task_id = ?1",
                 )?
@@ -241,10 +261,10 @@ impl Batch<'_> {
         idempotency: &Idempotency,
         fingerprint: u64,
     ) -> Result<(), DatabaseError> {
-        self.transaction
-            .prepare_cached("INSERT INTO idempotency VALUES (?1, ?2, ?3)")?
+        self.insert_key
             .execute(params![id.get(), idempotency.key, idempotency.body])?;
-        self.own_keys.insert(idempotency.key, (id, idempotency.body));
+        self.own_keys
+            .insert(idempotency.key, (id, idempotency.body));
         self.key_entries.push((fingerprint, id.get()));
         Ok(())
     }
@@ -252,17 +272,15 @@ impl Batch<'_> {
     fn insert_task(&mut self, job: &Job) -> Result<(), DatabaseError> {
         let task = &job.task;
         let tenant_id = task.tenant_id.as_str();
-        self.transaction
-            .prepare_cached("INSERT INTO task VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
-            .execute(params![
-                job.id.get(),
-                tenant_id,
-                task.user_id.as_str(),
-                task.parameters.task_type() as u8,
-                crate::task::TaskStatus::New as u8,
-                task.locale,
-                serde_json::to_string(&task.parameters)?,
-            ])?;
+        self.insert_task.execute(params![
+            job.id.get(),
+            tenant_id,
+            task.user_id.as_str(),
+            task.parameters.task_type() as u8,
+            TaskStatus::New as u8,
+            task.locale,
+            serde_json::to_string(&task.parameters)?,
+        ])?;
         if let TaskParameters::Transfer { src_user_id, .. } = &task.parameters {
             let user = src_user_id.as_str().as_bytes();
             let fingerprint = self.fingerprints.of(tenant_id.as_bytes(), user);
@@ -273,11 +291,7 @@ impl Batch<'_> {
 }
 
 /// Deletes up to `most` keys of tasks before `expired`.
-fn forget_keys(
-    transaction: &Transaction<'_>,
-    expired: i64,
-    most: usize,
-) -> rusqlite::Result<()> {
+fn forget_keys(transaction: &Transaction<'_>, expired: i64, most: usize) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
             "DELETE FROM idempotency WHERE task_id IN

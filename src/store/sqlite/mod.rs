@@ -96,12 +96,11 @@ impl SqliteStore {
         let database = source.open().map_err(unreadable)?;
         let last = database.last_task_id().map_err(unreadable)?;
         let queue = Arc::new(Queue::default());
-        let writer = spawn_writer(Arc::clone(&queue), database).map_err(|error| {
-            OpenError::File {
+        let writer =
+            spawn_writer(Arc::clone(&queue), database).map_err(|error| OpenError::File {
                 path: path.to_owned(),
                 error,
-            }
-        })?;
+            })?;
         Ok(Self {
             ids: IdGenerator::new(context.node, last, context.clock),
             queue,
@@ -123,7 +122,10 @@ fn lock(path: &Path) -> Result<File, OpenError> {
         path: path.to_owned(),
         error,
     };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
         std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     }
     let mut lock_path = path.as_os_str().to_owned();
@@ -148,10 +150,12 @@ async fn migrate(path: &Path) -> Result<(), OpenError> {
         MIGRATIONS.run(&mut connection).await?;
         connection.close().await
     };
-    migrated.await.map_err(|error: sqlx::Error| OpenError::Migration {
-        path: path.to_owned(),
-        error,
-    })
+    migrated
+        .await
+        .map_err(|error: sqlx::Error| OpenError::Migration {
+            path: path.to_owned(),
+            error,
+        })
 }
 
 impl TaskRepository for SqliteStore {
@@ -176,7 +180,11 @@ impl TaskRepository for SqliteStore {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             self.queue.close();
-            let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let writer = self
+                .writer
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
             if let Some(writer) = writer {
                 // It ends as soon as it has committed what waits.
                 let ended = tokio::task::spawn_blocking(move || writer.join()).await;

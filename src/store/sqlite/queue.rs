@@ -92,9 +92,9 @@ impl Queue {
         let mut state = self.state();
         if state.jobs.is_empty() && !state.closed {
             state.asleep = true;
-            let waited = self.filled.wait_timeout_while(state, idle, |state| {
-                state.jobs.is_empty() && !state.closed
-            });
+            let waited = self
+                .filled
+                .wait_timeout_while(state, idle, |state| state.jobs.is_empty() && !state.closed);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             state.asleep = false;
         }

@@ -78,7 +78,11 @@ impl Blocks {
                 "DELETE FROM index_block WHERE id IN
                  (SELECT id FROM index_block WHERE id BETWEEN ?1 AND ?2 LIMIT ?3)",
             )?
-            .execute(params![first, last, i64::try_from(most).unwrap_or(i64::MAX)])?;
+            .execute(params![
+                first,
+                last,
+                i64::try_from(most).unwrap_or(i64::MAX)
+            ])?;
         Ok(deleted < most)
     }
 

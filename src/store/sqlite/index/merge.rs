@@ -23,7 +23,11 @@ impl Merge {
         level: u32,
         sources: &[&Run],
     ) -> rusqlite::Result<Self> {
-        let last_task_id = sources.iter().map(|run| run.last_task_id).max().unwrap_or(0);
+        let last_task_id = sources
+            .iter()
+            .map(|run| run.last_task_id)
+            .max()
+            .unwrap_or(0);
         Ok(Self {
             level,
             sources: sources.iter().map(|run| run.blocks).collect(),
@@ -39,11 +43,15 @@ impl Merge {
 
     /// Whether this run is one of the sources.
     pub(super) fn reads(&self, run: &Run) -> bool {
-        self.sources.iter().any(|source| source.run == run.blocks.run)
+        self.sources
+            .iter()
+            .any(|source| source.run == run.blocks.run)
     }
 
     pub(super) fn is_done(&self) -> bool {
-        self.sources.first().is_none_or(|source| self.next >= source.count())
+        self.sources
+            .first()
+            .is_none_or(|source| self.next >= source.count())
     }
 
     /// Merges up to `blocks` blocks of each source. Entries of tasks before

@@ -69,7 +69,12 @@ impl Fingerprints {
 
     /// The fingerprint of a key in two parts.
     pub(super) fn of(&self, scope: &[u8], key: &[u8]) -> u64 {
-        let hash = self.salted.clone().chain_update(scope).chain_update([0]).chain_update(key);
+        let hash = self
+            .salted
+            .clone()
+            .chain_update(scope)
+            .chain_update([0])
+            .chain_update(key);
         let hash: [u8; 32] = hash.finalize().into();
         let (head, _) = hash.split_first_chunk().unwrap_or((&[0; 8], &[]));
         u64::from_be_bytes(*head)
@@ -118,7 +123,11 @@ impl Index {
 
     /// The newest task whose entry is in a run; zero if there is none.
     pub(super) fn last_indexed(&self) -> i64 {
-        self.runs.iter().map(|run| run.last_task_id).max().unwrap_or(0)
+        self.runs
+            .iter()
+            .map(|run| run.last_task_id)
+            .max()
+            .unwrap_or(0)
     }
 
     /// The tasks whose key may have this fingerprint, newest first.
@@ -130,7 +139,12 @@ impl Index {
         let tail = self.tail.read().unwrap_or_else(PoisonError::into_inner);
         let mut found = tail.find(fingerprint);
         drop(tail);
-        for run in self.runs.iter().rev().filter(|run| run.may_hold(fingerprint)) {
+        for run in self
+            .runs
+            .iter()
+            .rev()
+            .filter(|run| run.may_hold(fingerprint))
+        {
             found.extend(run.find(connection, fingerprint)?);
         }
         Ok(found)
@@ -207,7 +221,10 @@ impl Index {
 
     /// Puts the merged runs in the place of their sources.
     fn end_merges(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-        let done: Vec<Merge> = self.merges.extract_if(.., |merge| merge.is_done()).collect();
+        let done: Vec<Merge> = self
+            .merges
+            .extract_if(.., |merge| merge.is_done())
+            .collect();
         for merge in done {
             let sources = self.runs.extract_if(.., |run| merge.reads(run)).collect();
             self.retire(transaction, sources)?;

@@ -60,7 +60,13 @@ impl Run {
                  VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
             )?
             .query_row(
-                params![kind as u8, level, prefix_bits, RunState::Building, last_task_id],
+                params![
+                    kind as u8,
+                    level,
+                    prefix_bits,
+                    RunState::Building,
+                    last_task_id
+                ],
                 |row| row.get(0),
             )?;
         let entries = RUN_ENTRIES.checked_shl(bits_above).unwrap_or(usize::MAX);
@@ -105,7 +111,9 @@ impl Run {
 
     /// Whether a look into the run can find this fingerprint.
     pub(super) fn may_hold(&self, fingerprint: u64) -> bool {
-        self.filter.as_ref().is_none_or(|filter| filter.contains(&fingerprint))
+        self.filter
+            .as_ref()
+            .is_none_or(|filter| filter.contains(&fingerprint))
     }
 
     /// The tasks of this fingerprint, newest first.
@@ -174,7 +182,8 @@ fn load_filter(connection: &Connection, blocks: Blocks) -> rusqlite::Result<Bloo
         connection.prepare("SELECT entries FROM index_block WHERE id BETWEEN ?1 AND ?2")?;
     let mut rows = statement.query([first, last])?;
     while let Some(row) = rows.next()? {
-        filter.extend(block::decode(row.get_ref(0)?.as_blob()?).map(|(fingerprint, _)| fingerprint));
+        filter
+            .extend(block::decode(row.get_ref(0)?.as_blob()?).map(|(fingerprint, _)| fingerprint));
     }
     Ok(filter)
 }
