@@ -7,17 +7,18 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use http::Request;
 use tower::{Service, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::api::context::RequestLimits;
 use crate::api::envelope::EnvelopeLayer;
-use crate::api::{self, create};
+use crate::api::{self, create, detail, list, recipient, result};
 use crate::auth::Authenticator;
 use crate::auth::layer::AuthLayer;
 use crate::config::Config;
+use crate::directory::Directory;
 use crate::error::ApiError;
 use crate::store::memory::MemoryStore;
 use crate::store::sqlite::{self, SqliteStore};
@@ -29,6 +30,7 @@ use crate::task::clock::SharedClock;
 pub struct App {
     authenticator: Arc<Authenticator>,
     repository: Arc<dyn TaskRepository>,
+    tasks: TaskService,
     limits: RequestLimits,
 }
 
@@ -47,7 +49,13 @@ impl App {
             StoreUrl::Memory => Arc::new(MemoryStore::new(context)),
             StoreUrl::Sqlite(path) => Arc::new(SqliteStore::open(path, context).await?),
         };
+        let directory = config
+            .directory
+            .file
+            .clone()
+            .map_or_else(Directory::default, Directory::watch);
         Ok(Self {
+            tasks: TaskService::new(Arc::clone(&repository), directory),
             authenticator: Arc::new(Authenticator::new(
                 config.auth.mode,
                 config.auth.clock_skew,
@@ -66,11 +74,15 @@ impl App {
     fn routes(&self) -> Router {
         Router::new()
             .route(api::CREATE, post(create::create))
+            .route(api::LIST, get(list::list))
+            .route(api::RESULT, get(result::result))
+            .route(api::RECIPIENT, get(recipient::recipient))
+            .route(api::DETAIL, get(detail::detail))
             // For the routes above only: an unknown path is 404 to everybody.
             .route_layer(AuthLayer::new(Arc::clone(&self.authenticator)))
             .fallback(async || ApiError::RouteNotFound)
             .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-            .with_state(TaskService::new(Arc::clone(&self.repository)))
+            .with_state(self.tasks.clone())
     }
 
     /// The whole service: the layers around the routes, the outermost first.
@@ -86,6 +98,12 @@ impl App {
             // Within the envelope, so that a panic is answered like any error.
             .layer(CatchPanicLayer::custom(on_panic))
             .service(self.routes())
+    }
+
+    /// The tasks, for who executes them.
+    #[must_use]
+    pub fn tasks(&self) -> TaskService {
+        self.tasks.clone()
     }
 
     /// Where tasks are kept.

@@ -43,6 +43,9 @@ pub enum ApiError {
     /// No such path.
     #[error("no such path")]
     RouteNotFound,
+    /// No such task for this tenant.
+    #[error("no such task")]
+    TaskNotFound,
     /// The path exists, the method does not.
     #[error("method not allowed")]
     MethodNotAllowed,
@@ -121,6 +124,18 @@ pub enum Reason {
     NotATraceId,
     /// Not 1–255 visible ASCII characters.
     NotAnIdempotencyKey,
+    /// Not a status, 0 to 3.
+    UnknownStatus,
+    /// Not a page size, 1 to 100.
+    NotAPageSize,
+    /// Not a cursor that a page before gave.
+    NotACursor,
+    /// Neither `asc` nor `desc`.
+    NotAnOrder,
+    /// Not a positive decimal integer below 2^63.
+    NotATaskId,
+    /// The task is a transfer, which has no such result.
+    NotABatchImport,
 }
 
 impl Reason {
@@ -157,6 +172,18 @@ impl Reason {
                 "must be 1 to 255 visible ASCII characters",
                 "必须为1到255个可见ASCII字符",
             ),
+            Self::UnknownStatus => (
+                "must be 0 (new), 1 (executing), 2 (success) or 3 (failed)",
+                "必须为0（新建）、1（执行中）、2（成功）或3（失败）",
+            ),
+            Self::NotAPageSize => ("must be an integer from 1 to 100", "必须为1到100的整数"),
+            Self::NotACursor => (
+                "must be the nextCursor of an earlier page",
+                "必须为之前分页返回的nextCursor",
+            ),
+            Self::NotAnOrder => ("must be asc or desc", "必须为asc或desc"),
+            Self::NotATaskId => ("must be a task id", "必须为任务ID"),
+            Self::NotABatchImport => ("must be the id of a batch import", "必须为批量导入任务的ID"),
         };
         language.pick(en, zh)
     }
@@ -183,6 +210,8 @@ const fn row(status: StatusCode, code: u32, en: &'static str, zh: &'static str) 
 const REFUSED: u32 = 13_000_101;
 /// KooDrive's code for an invalid parameter.
 const INVALID: u32 = 13_000_102;
+/// KooDrive's code for a task that does not exist.
+const NO_TASK: u32 = 13_000_309;
 /// KooDrive's code for a fault of the service.
 const FAULT: u32 = 13_000_201;
 
@@ -199,6 +228,7 @@ impl ApiError {
             Self::Unauthenticated(_) => row(S::UNAUTHORIZED, REFUSED, "Authentication failed.", "认证失败。"),
             Self::Forbidden => row(S::FORBIDDEN, REFUSED, "Not allowed to act as this user.", "无权以该用户身份操作。"),
             Self::RouteNotFound => row(S::NOT_FOUND, REFUSED, "No such path.", "路径不存在。"),
+            Self::TaskNotFound => row(S::NOT_FOUND, NO_TASK, "The task does not exist.", "任务不存在。"),
             Self::MethodNotAllowed => row(S::METHOD_NOT_ALLOWED, REFUSED, "Method not allowed.", "不支持该请求方法。"),
             Self::RequestTimeout => row(S::REQUEST_TIMEOUT, REFUSED, "The request did not arrive in time.", "请求接收超时。"),
             Self::BodyTooLarge => row(S::PAYLOAD_TOO_LARGE, REFUSED, "The body is too large.", "请求体过大。"),

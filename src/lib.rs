@@ -16,6 +16,7 @@ pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod directory;
 pub mod error;
 pub mod logging;
 pub mod server;

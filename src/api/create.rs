@@ -22,7 +22,7 @@ const MAX_KEY_LENGTH: usize = 255;
 /// The answer to a create call.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct CreateAnswer {
+pub struct CreateAnswer {
     task_id: String,
     code: u32,
     msg: &'static str,
@@ -42,7 +42,7 @@ pub async fn create(
     Ok(envelope::json(&CreateAnswer {
         task_id: task_id.to_string(),
         code: 0,
-        msg: context.language().pick("Success.", "成功"),
+        msg: context.success(),
     }))
 }
 

@@ -6,11 +6,25 @@
 pub mod body;
 pub mod context;
 pub mod create;
+pub mod detail;
 pub mod envelope;
 pub mod language;
+pub mod list;
 mod loose;
+pub mod path;
+mod query;
+pub mod recipient;
 mod request_log;
+pub mod result;
 pub mod trace_id;
 
 /// The path of the create call.
 pub const CREATE: &str = "/koodrive/ose/v1/task/create";
+/// The path of the list call.
+pub const LIST: &str = "/koodrive/ose/v1/task/list";
+/// The path of the result call.
+pub const RESULT: &str = "/koodrive/ose/v1/task/result";
+/// The path of the recipient call.
+pub const RECIPIENT: &str = "/koodrive/ose/v1/task/dstUserInfo/{src_user_id}";
+/// The path of the detail call. The words above are no task ids.
+pub const DETAIL: &str = "/koodrive/ose/v1/task/{task_id}";

@@ -8,7 +8,7 @@ mod setting;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -35,6 +35,8 @@ pub struct Config {
     pub id: IdConfig,
     /// `[auth]`
     pub auth: AuthConfig,
+    /// `[directory]`
+    pub directory: DirectoryConfig,
 }
 
 /// `[server]`: the listener and its limits.
@@ -64,6 +66,13 @@ pub struct StoreConfig {
 pub struct IdConfig {
     /// This instance's node number, 0–65,535.
     pub node: u16,
+}
+
+/// `[directory]`: the users' names.
+#[derive(Debug, Clone)]
+pub struct DirectoryConfig {
+    /// A CSV file with the columns `user_id` and `name`.
+    pub file: Option<PathBuf>,
 }
 
 /// What `dev` and `serve` differ in when nothing is configured.
@@ -162,6 +171,9 @@ impl Config {
                 node: raw.id.node.or("id.node", 0, &mut problems),
             },
             auth: raw.auth.judge(defaults.auth_mode(), &mut problems),
+            directory: DirectoryConfig {
+                file: raw.directory.file.optional("directory.file", &mut problems),
+            },
         };
         problems.into_result().map_err(ConfigError::Invalid)?;
         Ok(config)
@@ -175,6 +187,7 @@ struct RawConfig {
     store: RawStore,
     id: RawId,
     auth: auth::RawAuth,
+    directory: RawDirectory,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -197,6 +210,12 @@ struct RawStore {
 #[serde(default)]
 struct RawId {
     node: Setting<u16>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawDirectory {
+    file: Setting<PathBuf>,
 }
 
 impl RawServer {
@@ -239,6 +258,7 @@ impl fmt::Display for Config {
             store,
             id,
             auth,
+            directory,
         } = self;
         writeln!(formatter, "[server]")?;
         writeln!(formatter, "listen = \"{}\"", server.listen)?;
@@ -258,6 +278,9 @@ impl fmt::Display for Config {
         )?;
         writeln!(formatter, "\n[store]\nurl = \"{}\"", store.url)?;
         writeln!(formatter, "\n[id]\nnode = {}\n", id.node)?;
+        if let Some(file) = &directory.file {
+            writeln!(formatter, "[directory]\nfile = \"{}\"\n", file.display())?;
+        }
         auth.fmt(formatter)
     }
 }

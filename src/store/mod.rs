@@ -11,7 +11,9 @@ use futures_util::future::BoxFuture;
 use crate::task::clock::SharedClock;
 use crate::task::id::IdError;
 use crate::task::idempotency::Idempotency;
-use crate::task::{NewTask, TaskId};
+use crate::task::life_cycle::{InvalidTransition, Transition};
+use crate::task::list::Page;
+use crate::task::{Identifier, ImportResult, NewTask, Task, TaskId, TenantId};
 
 pub use self::url::StoreUrl;
 
@@ -38,6 +40,9 @@ pub enum StoreError {
     /// The storage failed; whether the write took effect is unknown.
     #[error("the storage failed: {0}")]
     Failed(Arc<dyn std::error::Error + Send + Sync>),
+    /// A task cannot take a step from the status that it is in.
+    #[error(transparent)]
+    Transition(#[from] InvalidTransition),
     /// The store is closed or closing.
     #[error("the store is closed")]
     Closed,
@@ -68,6 +73,71 @@ pub trait TaskRepository: Send + Sync + 'static {
         task: NewTask,
         idempotency: Option<Idempotency>,
     ) -> BoxFuture<'_, Result<Created, StoreError>>;
+
+    /// The task of this id, if it is the tenant's.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Failed`] and [`StoreError::Closed`], as of every read.
+    fn find<'a>(
+        &'a self,
+        tenant_id: &'a TenantId,
+        id: TaskId,
+    ) -> BoxFuture<'a, Result<Option<Task>, StoreError>>;
+
+    /// A page of the tenant's tasks. Its cost depends on its size alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`TaskRepository::find`].
+    fn list<'a>(
+        &'a self,
+        tenant_id: &'a TenantId,
+        page: Page,
+    ) -> BoxFuture<'a, Result<Vec<Task>, StoreError>>;
+
+    /// The tenant's newest transfer of this source user's files.
+    ///
+    /// # Errors
+    ///
+    /// As [`TaskRepository::find`].
+    fn newest_transfer<'a>(
+        &'a self,
+        tenant_id: &'a TenantId,
+        src_user_id: &'a Identifier,
+    ) -> BoxFuture<'a, Result<Option<Task>, StoreError>>;
+
+    /// The newest batch import that this user of the tenant asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`TaskRepository::find`].
+    fn newest_import<'a>(
+        &'a self,
+        tenant_id: &'a TenantId,
+        user_id: &'a Identifier,
+    ) -> BoxFuture<'a, Result<Option<Task>, StoreError>>;
+
+    /// What this batch import has done so far; nothing if it never said.
+    ///
+    /// # Errors
+    ///
+    /// As [`TaskRepository::find`].
+    fn import_result(&self, id: TaskId) -> BoxFuture<'_, Result<ImportResult, StoreError>>;
+
+    /// Lets a task take a step of its life, durably; the task after it, or
+    /// `None` if there is no such task.
+    ///
+    /// Cancel safe, as [`TaskRepository::create`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Transition`] when the task is not in the right status.
+    fn take_step(
+        &self,
+        id: TaskId,
+        step: Transition,
+    ) -> BoxFuture<'_, Result<Option<Task>, StoreError>>;
 
     /// Finishes what was accepted, then releases every resource. Whatever is
     /// asked afterwards fails with [`StoreError::Closed`].

@@ -5,8 +5,11 @@ pub mod clock;
 pub mod id;
 pub mod idempotency;
 pub mod identifier;
+pub mod life_cycle;
+pub mod list;
 pub mod service;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::id::TaskId;
@@ -43,6 +46,17 @@ pub enum TaskType {
     BatchImport = 1,
 }
 
+impl TaskType {
+    /// Both types, in the order of their numbers.
+    pub const ALL: [Self; 2] = [Self::TransferAndDeletion, Self::BatchImport];
+
+    /// The type of this number.
+    #[must_use]
+    pub fn from_number(number: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as i64 == number)
+    }
+}
+
 /// The `status` of the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -55,6 +69,19 @@ pub enum TaskStatus {
     Success = 2,
     /// Ended with a result code.
     Failed = 3,
+}
+
+impl TaskStatus {
+    /// Every status, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::New, Self::Executing, Self::Success, Self::Failed];
+
+    /// The status of this number.
+    #[must_use]
+    pub fn from_number(number: i64) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|status| *status as i64 == number)
+    }
 }
 
 /// What a task was created with; its JSON is the `initParams` of the wire.
@@ -103,4 +130,66 @@ pub struct NewTask {
     pub locale: &'static str,
     /// What it shall do.
     pub parameters: TaskParameters,
+}
+
+/// A task as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// Its id, which also tells when it was created.
+    pub id: TaskId,
+    /// The tenant it belongs to.
+    pub tenant_id: TenantId,
+    /// The user who asked for it.
+    pub user_id: Identifier,
+    /// The BCP 47 tag of the language it was asked for in.
+    pub locale: String,
+    /// What it shall do.
+    pub parameters: TaskParameters,
+    /// How far it is.
+    pub status: TaskStatus,
+    /// Why it failed: a KooDrive code, `18…`. Only of [`TaskStatus::Failed`].
+    pub result_code: Option<String>,
+    /// When its execution began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+impl Task {
+    /// A task that was just created.
+    #[must_use]
+    pub fn new(id: TaskId, new: NewTask) -> Self {
+        Self {
+            id,
+            tenant_id: new.tenant_id,
+            user_id: new.user_id,
+            locale: new.locale.to_owned(),
+            parameters: new.parameters,
+            status: TaskStatus::New,
+            result_code: None,
+            started_at: None,
+            ended_at: None,
+        }
+    }
+}
+
+/// What a batch import has done so far.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ImportResult {
+    /// The users that were imported.
+    pub success_count: u64,
+    /// The users that were not.
+    pub fail_count: u64,
+    /// Which ones, and why.
+    pub failures: Vec<ImportFailure>,
+}
+
+/// A user that was not imported; its JSON is that of the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportFailure {
+    /// The user's name.
+    pub user_name: String,
+    /// What was wrong.
+    pub desc: String,
 }

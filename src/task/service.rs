@@ -1,15 +1,34 @@
-//! The task service: the one way to create a task.
+//! The task service: the one way to create a task, to read it back and to lead
+//! it through its life.
 
 use std::sync::Arc;
 
 use super::idempotency::Idempotency;
-use super::{NewTask, TaskId};
+use super::life_cycle::Transition;
+use super::list::Page;
+use super::{Identifier, ImportResult, NewTask, Task, TaskId, TaskParameters, TaskType, TenantId};
+use crate::directory::Directory;
 use crate::store::{Created, StoreError, TaskRepository};
 
-/// Creates tasks in a repository. Cheap to clone.
+/// Tasks in a repository, named by a directory. Cheap to clone.
 #[derive(Clone)]
 pub struct TaskService {
     repository: Arc<dyn TaskRepository>,
+    directory: Directory,
+}
+
+/// Why there is no import result.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportResultError {
+    /// The tenant has no such task.
+    #[error("no such task")]
+    NoTask,
+    /// The task is a transfer.
+    #[error("the task is not a batch import")]
+    NotABatchImport,
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// Why a task was not created.
@@ -24,10 +43,13 @@ pub enum CreateError {
 }
 
 impl TaskService {
-    /// A service over `repository`.
+    /// A service over `repository`; `directory` knows the users' names.
     #[must_use]
-    pub fn new(repository: Arc<dyn TaskRepository>) -> Self {
-        Self { repository }
+    pub const fn new(repository: Arc<dyn TaskRepository>, directory: Directory) -> Self {
+        Self {
+            repository,
+            directory,
+        }
     }
 
     /// Creates `task`, or finds the one that the same request created before.
@@ -48,5 +70,94 @@ impl TaskService {
             Created::New(id) | Created::Before(id) => Ok(id),
             Created::Mismatch => Err(CreateError::IdempotencyMismatch),
         }
+    }
+
+    /// The tenant's task of this id.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], as of every read.
+    pub async fn find(&self, tenant: &TenantId, id: TaskId) -> Result<Option<Task>, StoreError> {
+        self.repository.find(tenant, id).await
+    }
+
+    /// A page of the tenant's tasks.
+    ///
+    /// # Errors
+    ///
+    /// As [`TaskService::find`].
+    pub async fn list(&self, tenant: &TenantId, page: Page) -> Result<Vec<Task>, StoreError> {
+        self.repository.list(tenant, page).await
+    }
+
+    /// What a batch import has done so far: this one, or the newest that the
+    /// user asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`ImportResultError`].
+    pub async fn import_result(
+        &self,
+        tenant: &TenantId,
+        user: &Identifier,
+        id: Option<TaskId>,
+    ) -> Result<ImportResult, ImportResultError> {
+        let task = match id {
+            Some(id) => self.repository.find(tenant, id).await?,
+            None => self.repository.newest_import(tenant, user).await?,
+        };
+        let task = task.ok_or(ImportResultError::NoTask)?;
+        match task.parameters.task_type() {
+            TaskType::BatchImport => Ok(self.repository.import_result(task.id).await?),
+            TaskType::TransferAndDeletion => Err(ImportResultError::NotABatchImport),
+        }
+    }
+
+    /// The recipient of the newest transfer of this user's files.
+    ///
+    /// # Errors
+    ///
+    /// As [`TaskService::find`].
+    pub async fn recipient(
+        &self,
+        tenant: &TenantId,
+        src_user_id: &Identifier,
+    ) -> Result<Option<Identifier>, StoreError> {
+        let transfer = self.repository.newest_transfer(tenant, src_user_id).await?;
+        Ok(transfer.and_then(|task| match task.parameters {
+            TaskParameters::Transfer { dst_user_id, .. } => Some(dst_user_id),
+            TaskParameters::BatchImport { .. } => None,
+        }))
+    }
+
+    /// Lets a task take a step of its life; the task after it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Transition`] when the task is not in the right status.
+    pub async fn take_step(
+        &self,
+        id: TaskId,
+        step: Transition,
+    ) -> Result<Option<Task>, StoreError> {
+        self.repository.take_step(id, step).await
+    }
+
+    /// A task's name: that of its source user, or the user's id; of an import,
+    /// `batch-import-` and the id of what is imported (`api.md`).
+    #[must_use]
+    pub fn task_name(&self, task: &Task) -> String {
+        match &task.parameters {
+            TaskParameters::Transfer { src_user_id, .. } => self
+                .user_name(src_user_id)
+                .unwrap_or_else(|| src_user_id.to_string()),
+            TaskParameters::BatchImport { result_id, .. } => format!("batch-import-{result_id}"),
+        }
+    }
+
+    /// A user's name, where the directory knows it.
+    #[must_use]
+    pub fn user_name(&self, user_id: &Identifier) -> Option<String> {
+        self.directory.name(user_id)
     }
 }

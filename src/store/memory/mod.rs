@@ -1,30 +1,25 @@
 //! The store of the local stand-in: tasks live as long as the process.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod state;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use self::state::State;
 use super::{Created, StoreContext, StoreError, TaskRepository, when_an_id_is_free};
 use crate::task::id::IdGenerator;
-use crate::task::idempotency::{self, Digest, Idempotency};
-use crate::task::{NewTask, TaskId};
+use crate::task::idempotency::{self, Idempotency};
+use crate::task::life_cycle::Transition;
+use crate::task::list::Page;
+use crate::task::{Identifier, ImportResult, NewTask, Task, TaskId, TenantId};
 
 /// Tasks in memory.
 pub struct MemoryStore {
     ids: IdGenerator,
     context: StoreContext,
     state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    tasks: BTreeMap<TaskId, NewTask>,
-    /// What each unexpired key stands for.
-    keys: HashMap<Digest, (TaskId, Digest)>,
-    /// The keys in the order of their ids, oldest first, to forget them by.
-    key_order: VecDeque<(TaskId, Digest)>,
-    closed: bool,
 }
 
 impl MemoryStore {
@@ -38,9 +33,15 @@ impl MemoryStore {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// The state, unless the store is closed.
+    fn state(&self) -> Result<MutexGuard<'_, State>, StoreError> {
         // No code panics while it holds the lock half-changed.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.closed {
+            Err(StoreError::Closed)
+        } else {
+            Ok(state)
+        }
     }
 
     fn try_create(
@@ -48,40 +49,25 @@ impl MemoryStore {
         task: &mut Option<NewTask>,
         idempotency: Option<Idempotency>,
     ) -> Result<Created, StoreError> {
-        let mut state = self.state();
-        if state.closed {
-            return Err(StoreError::Closed);
-        }
+        let mut state = self.state()?;
         if let Some(idempotency) = idempotency {
-            state.forget_keys_before(TaskId::first_at(idempotency::expiry(
-                self.context.clock.now(),
-            )));
-            if let Some((id, body)) = state.keys.get(&idempotency.key) {
-                return Ok(if *body == idempotency.body {
-                    Created::Before(*id)
-                } else {
-                    Created::Mismatch
-                });
+            let expired = idempotency::expiry(self.context.clock.now());
+            state.forget_keys_before(TaskId::first_at(expired));
+            if let Some(first) = state.first_use(idempotency) {
+                return Ok(first);
             }
         }
         let id = self.ids.next_id()?;
-        if let Some(idempotency) = idempotency {
-            state.keys.insert(idempotency.key, (id, idempotency.body));
-            state.key_order.push_back((id, idempotency.key));
-        }
         if let Some(task) = task.take() {
-            state.tasks.insert(id, task);
+            state.insert(Task::new(id, task), idempotency);
         }
         Ok(Created::New(id))
     }
 }
 
-impl State {
-    fn forget_keys_before(&mut self, first_kept: TaskId) {
-        while let Some((_, key)) = self.key_order.pop_front_if(|(id, _)| *id < first_kept) {
-            self.keys.remove(&key);
-        }
-    }
+/// The answer of an operation that needs no waiting.
+fn ready<'a, T: Send + 'a>(answer: Result<T, StoreError>) -> BoxFuture<'a, Result<T, StoreError>> {
+    std::future::ready(answer).boxed()
 }
 
 impl TaskRepository for MemoryStore {
@@ -91,13 +77,67 @@ impl TaskRepository for MemoryStore {
         idempotency: Option<Idempotency>,
     ) -> BoxFuture<'_, Result<Created, StoreError>> {
         let mut task = Some(task);
-        Box::pin(when_an_id_is_free(move || {
-            self.try_create(&mut task, idempotency)
-        }))
+        when_an_id_is_free(move || self.try_create(&mut task, idempotency)).boxed()
+    }
+
+    fn find<'a>(
+        &'a self,
+        tenant_id: &'a TenantId,
+        id: TaskId,
+    ) -> BoxFuture<'a, Result<Option<Task>, StoreError>> {
+        ready(self.state().map(|state| state.find(tenant_id, id).cloned()))
+    }
+
+    fn list<'a>(
+        &'a self,
+        tenant_id: &'a TenantId,
+        page: Page,
+    ) -> BoxFuture<'a, Result<Vec<Task>, StoreError>> {
+        ready(self.state().map(|state| state.list(tenant_id, page)))
+    }
+
+    fn newest_transfer<'a>(
+        &'a self,
+        tenant_id: &'a TenantId,
+        src_user_id: &'a Identifier,
+    ) -> BoxFuture<'a, Result<Option<Task>, StoreError>> {
+        ready(
+            self.state()
+                .map(|state| state.newest_transfer(tenant_id, src_user_id).cloned()),
+        )
+    }
+
+    fn newest_import<'a>(
+        &'a self,
+        tenant_id: &'a TenantId,
+        user_id: &'a Identifier,
+    ) -> BoxFuture<'a, Result<Option<Task>, StoreError>> {
+        ready(
+            self.state()
+                .map(|state| state.newest_import(tenant_id, user_id).cloned()),
+        )
+    }
+
+    fn import_result(&self, id: TaskId) -> BoxFuture<'_, Result<ImportResult, StoreError>> {
+        ready(self.state().map(|state| state.import_result(id)))
+    }
+
+    fn take_step(
+        &self,
+        id: TaskId,
+        step: Transition,
+    ) -> BoxFuture<'_, Result<Option<Task>, StoreError>> {
+        let now = self.context.clock.now();
+        ready(
+            self.state()
+                .and_then(|mut state| Ok(state.take_step(id, step, now)?)),
+        )
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        self.state().closed = true;
-        Box::pin(std::future::ready(()))
+        if let Ok(mut state) = self.state() {
+            state.closed = true;
+        }
+        std::future::ready(()).boxed()
     }
 }

@@ -5,14 +5,19 @@ use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, params};
+use jiff::Timestamp;
+use rusqlite::{
+    CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior, params,
+};
 
 use super::index::{Entry, Fingerprints, Index, IndexKind, SharedTail};
-use super::queue::Job;
+use super::queue::{Done, Job, Work};
+use super::row::{CorruptRow, TaskRow};
 use crate::store::{Created, StoreError};
 use crate::task::clock::SharedClock;
 use crate::task::idempotency::{self, Digest, Idempotency};
-use crate::task::{TaskId, TaskParameters, TaskStatus};
+use crate::task::life_cycle::{InvalidTransition, Transition};
+use crate::task::{ImportResult, NewTask, Task, TaskId, TaskParameters, TaskStatus};
 
 /// WAL pages after which a commit also moves them into the database file.
 const CHECKPOINT_PAGES: u32 = 4096;
@@ -37,8 +42,10 @@ pub(super) enum DatabaseError {
     },
     #[error("{}: the file is no longer the one that was opened", .0.display())]
     Replaced(PathBuf),
-    #[error("a task's init_params in the database are not JSON")]
-    Corrupt(#[from] serde_json::Error),
+    #[error(transparent)]
+    Corrupt(#[from] CorruptRow),
+    #[error("not JSON: {0}")]
+    NotJson(#[from] serde_json::Error),
 }
 
 impl From<DatabaseError> for StoreError {
@@ -154,14 +161,20 @@ impl Database {
         TaskId::first_at(idempotency::expiry(self.source.clock.now())).get()
     }
 
-    /// Creates the tasks of these jobs in one transaction; what became of each,
-    /// in order. Without jobs it only does what waits.
+    /// The fingerprints of this database.
+    pub(super) fn fingerprints(&self) -> Fingerprints {
+        self.fingerprints.clone()
+    }
+
+    /// Does the work of these jobs in one transaction; what became of each, in
+    /// order. Without jobs it only does what waits.
     ///
     /// After an error the database must be opened anew.
-    pub(super) fn create(&mut self, jobs: &[Job]) -> Result<Vec<Created>, DatabaseError> {
+    pub(super) fn commit(&mut self, jobs: &[Job]) -> Result<Vec<Done>, DatabaseError> {
         if identity(&self.source.path)? != self.identity {
             return Err(DatabaseError::Replaced(self.source.path.clone()));
         }
+        let now = self.source.clock.now();
         let expired = self.expired();
         let transaction = self
             .connection
@@ -177,9 +190,9 @@ impl Database {
             key_entries: Vec::with_capacity(jobs.len()),
             source_user_entries: Vec::with_capacity(jobs.len()),
         };
-        let created = jobs
+        let done = jobs
             .iter()
-            .map(|job| batch.create(job))
+            .map(|job| batch.work(&job.work, now))
             .collect::<Result<_, _>>()?;
         let (key_entries, source_user_entries) = batch.into_entries();
         let rows = jobs.len().max(1);
@@ -189,11 +202,11 @@ impl Database {
         transaction.commit()?;
         self.keys.committed(&key_entries);
         self.source_users.committed(&source_user_entries);
-        Ok(created)
+        Ok(done)
     }
 }
 
-/// The tasks of one transaction.
+/// The writes of one transaction.
 struct Batch<'a> {
     insert_task: CachedStatement<'a>,
     insert_key: CachedStatement<'a>,
@@ -213,20 +226,108 @@ impl Batch<'_> {
         (self.key_entries, self.source_user_entries)
     }
 
-    fn create(&mut self, job: &Job) -> Result<Created, DatabaseError> {
-        if let Some(idempotency) = &job.idempotency {
+    fn work(&mut self, work: &Work, now: Timestamp) -> Result<Done, DatabaseError> {
+        match work {
+            Work::Create {
+                id,
+                task,
+                idempotency,
+            } => self
+                .create(*id, task, idempotency.as_ref())
+                .map(Done::Created),
+            Work::TakeStep { id, step } => self.take_step(*id, step, now).map(Done::Stepped),
+        }
+    }
+
+    fn create(
+        &mut self,
+        id: TaskId,
+        task: &NewTask,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Created, DatabaseError> {
+        if let Some(idempotency) = idempotency {
             let fingerprint = self.fingerprints.of(&[], &idempotency.key);
-            if let Some((id, body)) = self.first_use(idempotency, fingerprint)? {
-                return Ok(if body == idempotency.body {
-                    Created::Before(id)
+            if let Some((first, body)) = self.first_use(idempotency, fingerprint)? {
+                let is_same = body == idempotency.body;
+                return Ok(if is_same {
+                    Created::Before(first)
                 } else {
                     Created::Mismatch
                 });
             }
-            self.insert_key(job.id, idempotency, fingerprint)?;
+            self.insert_key(id, idempotency, fingerprint)?;
         }
-        self.insert_task(job)?;
-        Ok(Created::New(job.id))
+        self.insert_task(id, task)?;
+        Ok(Created::New(id))
+    }
+
+    fn take_step(
+        &self,
+        id: TaskId,
+        step: &Transition,
+        now: Timestamp,
+    ) -> Result<Result<Option<Task>, InvalidTransition>, DatabaseError> {
+        let Some(mut task) = self.find(id)? else {
+            return Ok(Ok(None));
+        };
+        if let Err(invalid) = task.take(step, now) {
+            return Ok(Err(invalid));
+        }
+        let millis = |time: Option<Timestamp>| time.map(Timestamp::as_millisecond);
+        self.connection
+            .prepare_cached(
+                "UPDATE task SET status = ?2, result_code = ?3, started_at = ?4, ended_at = ?5
+                 WHERE id = ?1",
+            )?
+            .execute(params![
+                id.get(),
+                task.status as u8,
+                task.result_code,
+                millis(task.started_at),
+                millis(task.ended_at),
+            ])?;
+        if let Transition::Progress(result) = step {
+            self.write_import_result(id, result)?;
+        }
+        Ok(Ok(Some(task)))
+    }
+
+    fn find(&self, id: TaskId) -> Result<Option<Task>, DatabaseError> {
+        let query = format!("SELECT {} FROM task WHERE id = ?1", TaskRow::COLUMNS);
+        let row = self
+            .connection
+            .prepare_cached(&query)?
+            .query_row([id.get()], |row| {
+                Ok(TaskRow {
+                    id: row.get(0)?,
+                    tenant_id: row.get(1)?,
+                    user_id: row.get(2)?,
+                    status: row.get(3)?,
+                    locale: row.get(4)?,
+                    init_params: row.get(5)?,
+                    result_code: row.get(6)?,
+                    started_at: row.get(7)?,
+                    ended_at: row.get(8)?,
+                })
+            })
+            .optional()?;
+        Ok(row.map(TaskRow::into_task).transpose()?)
+    }
+
+    fn write_import_result(&self, id: TaskId, result: &ImportResult) -> Result<(), DatabaseError> {
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO import_result
+                 (task_id, success_count, fail_count, failures) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![
+                id.get(),
+                count(result.success_count),
+                count(result.fail_count),
+                serde_json::to_string(&result.failures)?,
+            ])?;
+        Ok(())
     }
 
     /// The unexpired task that this key stands for, and its body.
@@ -269,11 +370,10 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn insert_task(&mut self, job: &Job) -> Result<(), DatabaseError> {
-        let task = &job.task;
+    fn insert_task(&mut self, id: TaskId, task: &NewTask) -> Result<(), DatabaseError> {
         let tenant_id = task.tenant_id.as_str();
         self.insert_task.execute(params![
-            job.id.get(),
+            id.get(),
             tenant_id,
             task.user_id.as_str(),
             task.parameters.task_type() as u8,
@@ -284,7 +384,7 @@ impl Batch<'_> {
         if let TaskParameters::Transfer { src_user_id, .. } = &task.parameters {
             let user = src_user_id.as_str().as_bytes();
             let fingerprint = self.fingerprints.of(tenant_id.as_bytes(), user);
-            self.source_user_entries.push((fingerprint, job.id.get()));
+            self.source_user_entries.push((fingerprint, id.get()));
         }
         Ok(())
     }

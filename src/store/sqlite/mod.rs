@@ -11,6 +11,8 @@
 mod database;
 mod index;
 mod queue;
+mod reader;
+mod row;
 mod writer;
 
 use std::fs::{File, TryLockError};
@@ -25,11 +27,14 @@ use tokio::sync::oneshot;
 
 use self::database::{Database, DatabaseError, Source};
 use self::index::SharedTail;
-use self::queue::{Queue, Request};
+use self::queue::{Done, Job, Queue, Request, Work};
+use self::reader::Reader;
 use super::{Created, StoreContext, StoreError, TaskRepository, when_an_id_is_free};
-use crate::task::NewTask;
 use crate::task::id::IdGenerator;
 use crate::task::idempotency::Idempotency;
+use crate::task::life_cycle::Transition;
+use crate::task::list::Page;
+use crate::task::{Identifier, ImportResult, NewTask, Task, TaskId, TenantId};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/sqlite/migrations");
 
@@ -70,6 +75,7 @@ pub enum OpenError {
 pub struct SqliteStore {
     ids: IdGenerator,
     queue: Arc<Queue>,
+    reader: Reader,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Held as long as the store is open.
     _lock: File,
@@ -95,6 +101,7 @@ impl SqliteStore {
         };
         let database = source.open().map_err(unreadable)?;
         let last = database.last_task_id().map_err(unreadable)?;
+        let reader = Reader::new(path, database.fingerprints(), source.source_users.clone());
         let queue = Arc::new(Queue::default());
         let writer =
             spawn_writer(Arc::clone(&queue), database).map_err(|error| OpenError::File {
@@ -104,6 +111,7 @@ impl SqliteStore {
         Ok(Self {
             ids: IdGenerator::new(context.node, last, context.clock),
             queue,
+            reader,
             writer: Mutex::new(Some(writer)),
             _lock: lock,
         })
@@ -158,6 +166,21 @@ async fn migrate(path: &Path) -> Result<(), OpenError> {
         })
 }
 
+impl SqliteStore {
+    /// Waits for the commit of a write in the queue.
+    async fn committed(
+        answered: oneshot::Receiver<Result<Done, StoreError>>,
+    ) -> Result<Done, StoreError> {
+        // The writer drops an answer only when it ends.
+        answered.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+/// The writer answered another question than was asked: a mistake of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("the writer mixed up its answers")]
+struct WrongAnswer;
+
 impl TaskRepository for SqliteStore {
     fn create(
         &self,
@@ -171,14 +194,69 @@ impl TaskRepository for SqliteStore {
                 idempotency,
                 answer,
             });
-            when_an_id_is_free(|| self.queue.push(&self.ids, &mut request)).await?;
-            // The writer drops an answer only when it ends.
-            answered.await.unwrap_or(Err(StoreError::Closed))
+            when_an_id_is_free(|| self.queue.push_create(&self.ids, &mut request)).await?;
+            match Self::committed(answered).await? {
+                Done::Created(created) => Ok(created),
+                Done::Stepped(_) => Err(StoreError::failed(WrongAnswer)),
+            }
+        })
+    }
+
+    fn find<'a>(
+        &'a self,
+        tenant_id: &'a TenantId,
+        id: TaskId,
+    ) -> BoxFuture<'a, Result<Option<Task>, StoreError>> {
+        Box::pin(self.reader.find(tenant_id, id))
+    }
+
+    fn list<'a>(
+        &'a self,
+        tenant_id: &'a TenantId,
+        page: Page,
+    ) -> BoxFuture<'a, Result<Vec<Task>, StoreError>> {
+        Box::pin(self.reader.list(tenant_id, page))
+    }
+
+    fn newest_transfer<'a>(
+        &'a self,
+        tenant_id: &'a TenantId,
+        src_user_id: &'a Identifier,
+    ) -> BoxFuture<'a, Result<Option<Task>, StoreError>> {
+        Box::pin(self.reader.newest_transfer(tenant_id, src_user_id))
+    }
+
+    fn newest_import<'a>(
+        &'a self,
+        tenant_id: &'a TenantId,
+        user_id: &'a Identifier,
+    ) -> BoxFuture<'a, Result<Option<Task>, StoreError>> {
+        Box::pin(self.reader.newest_import(tenant_id, user_id))
+    }
+
+    fn import_result(&self, id: TaskId) -> BoxFuture<'_, Result<ImportResult, StoreError>> {
+        Box::pin(self.reader.import_result(id))
+    }
+
+    fn take_step(
+        &self,
+        id: TaskId,
+        step: Transition,
+    ) -> BoxFuture<'_, Result<Option<Task>, StoreError>> {
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            let work = Work::TakeStep { id, step };
+            self.queue.push(Job { work, answer })?;
+            match Self::committed(answered).await? {
+                Done::Stepped(outcome) => Ok(outcome?),
+                Done::Created(_) => Err(StoreError::failed(WrongAnswer)),
+            }
         })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
+            self.reader.close().await;
             self.queue.close();
             let writer = self
                 .writer

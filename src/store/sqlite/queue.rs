@@ -1,5 +1,5 @@
-//! The bounded queue before the writer: where concurrent creates meet to share
-//! a commit.
+//! The bounded queue before the writer: where concurrent writes meet to share a
+//! commit.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,26 +9,47 @@ use tokio::sync::oneshot;
 use crate::store::{Created, StoreError};
 use crate::task::id::IdGenerator;
 use crate::task::idempotency::Idempotency;
-use crate::task::{NewTask, TaskId};
+use crate::task::life_cycle::{InvalidTransition, Transition};
+use crate::task::{NewTask, Task, TaskId};
 
-/// The most creates that wait.
+/// The most writes that wait.
 const CAPACITY: usize = 8192;
-/// The most creates in one commit: bounds how long the others wait for it.
+/// The most writes in one commit: bounds how long the others wait for it.
 const BATCH: usize = 1024;
 
-/// A create that waits for its commit.
+/// What a write that waits shall do.
+pub(super) enum Work {
+    /// Create this task.
+    Create {
+        id: TaskId,
+        task: NewTask,
+        idempotency: Option<Idempotency>,
+    },
+    /// Let a task take a step of its life.
+    TakeStep { id: TaskId, step: Transition },
+}
+
+/// What became of a write, once it is committed.
+pub(super) enum Done {
+    Created(Created),
+    /// The task after its step; none if there is no such task.
+    Stepped(Result<Option<Task>, InvalidTransition>),
+}
+
+/// Where a write's outcome is awaited.
+pub(super) type Answer = oneshot::Sender<Result<Done, StoreError>>;
+
+/// A write that waits for its commit.
 pub(super) struct Job {
-    pub(super) id: TaskId,
-    pub(super) task: NewTask,
-    pub(super) idempotency: Option<Idempotency>,
-    pub(super) answer: oneshot::Sender<Result<Created, StoreError>>,
+    pub(super) work: Work,
+    pub(super) answer: Answer,
 }
 
 /// A create that has no id yet.
 pub(super) struct Request {
     pub(super) task: NewTask,
     pub(super) idempotency: Option<Idempotency>,
-    pub(super) answer: oneshot::Sender<Result<Created, StoreError>>,
+    pub(super) answer: Answer,
 }
 
 /// The queue.
@@ -54,18 +75,12 @@ impl Queue {
 
     /// Takes the request in, under the next id: the order of the queue is that
     /// of the ids. Leaves `request` where it is when there is no id for it now.
-    pub(super) fn push(
+    pub(super) fn push_create(
         &self,
         ids: &IdGenerator,
         request: &mut Option<Request>,
     ) -> Result<(), StoreError> {
-        let mut state = self.state();
-        if state.closed {
-            return Err(StoreError::Closed);
-        }
-        if state.jobs.len() >= CAPACITY {
-            return Err(StoreError::Overloaded);
-        }
+        let mut state = self.open_state()?;
         let id = ids.next_id()?;
         if let Some(Request {
             task,
@@ -73,17 +88,40 @@ impl Queue {
             answer,
         }) = request.take()
         {
-            state.jobs.push(Job {
+            let work = Work::Create {
                 id,
                 task,
                 idempotency,
-                answer,
-            });
+            };
+            self.append(&mut state, Job { work, answer });
         }
+        Ok(())
+    }
+
+    /// Takes a write in that needs no id.
+    pub(super) fn push(&self, job: Job) -> Result<(), StoreError> {
+        let mut state = self.open_state()?;
+        self.append(&mut state, job);
+        Ok(())
+    }
+
+    /// The state, if there is room for one more.
+    fn open_state(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        let state = self.state();
+        if state.closed {
+            Err(StoreError::Closed)
+        } else if state.jobs.len() >= CAPACITY {
+            Err(StoreError::Overloaded)
+        } else {
+            Ok(state)
+        }
+    }
+
+    fn append(&self, state: &mut State, job: Job) {
+        state.jobs.push(job);
         if std::mem::take(&mut state.asleep) {
             self.filled.notify_one();
         }
-        Ok(())
     }
 
     /// The next batch, in order; empty after `idle` without any. `None` when

@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use super::database::Database;
-use super::queue::{Job, Queue};
-use crate::store::{Created, StoreError};
+use super::queue::{Done, Job, Queue};
+use crate::store::StoreError;
 
 /// How often an idle writer looks after expired keys and unfinished index work.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
@@ -23,28 +23,28 @@ pub(super) fn run(queue: &Queue, database: Database) {
     let source = database.source().clone();
     let mut open = Some(database);
     while let Some(mut jobs) = queue.take(HOUSEKEEPING) {
-        // Who no longer waits was told that the create failed.
+        // Who no longer waits was told that the write failed.
         jobs.retain(|job| !job.answer.is_closed());
         let database = match open.take() {
             Some(database) => Ok(database),
             None => source.open(),
         };
         let outcome = database.and_then(|mut database| {
-            let created = database.create(&jobs)?;
+            let done = database.commit(&jobs)?;
             open = Some(database);
-            Ok(created)
+            Ok(done)
         });
         match outcome {
-            Ok(created) => answer(jobs, created),
+            Ok(done) => answer(jobs, done),
             Err(error) => fail(jobs, &error.into()),
         }
     }
 }
 
-fn answer(jobs: Vec<Job>, created: Vec<Created>) {
-    for (job, created) in jobs.into_iter().zip(created) {
+fn answer(jobs: Vec<Job>, done: Vec<Done>) {
+    for (job, done) in jobs.into_iter().zip(done) {
         // Whoever left does not want to know.
-        let _ = job.answer.send(Ok(created));
+        let _ = job.answer.send(Ok(done));
     }
 }
 

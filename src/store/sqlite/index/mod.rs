@@ -15,14 +15,13 @@ mod merge;
 mod run;
 mod tail;
 
-use std::sync::{Arc, PoisonError, RwLock};
-
 use rusqlite::{Connection, Transaction, params};
 use sha2::{Digest, Sha256};
 
 use self::merge::Merge;
 use self::run::{Flush, Run, RunState};
-pub(super) use self::tail::Tail;
+pub(super) use self::tail::SharedTail;
+use self::tail::Tail;
 
 /// An entry: a key's fingerprint and the id of the task it belongs to.
 pub(super) type Entry = (u64, i64);
@@ -48,9 +47,6 @@ impl IndexKind {
         matches!(self, Self::IdempotencyKey)
     }
 }
-
-/// The young entries, as readers see them.
-pub(super) type SharedTail = Arc<RwLock<Tail>>;
 
 /// Makes fingerprints of keys, with the database's own salt.
 #[derive(Clone)]
@@ -81,7 +77,13 @@ impl Fingerprints {
     }
 }
 
-/// One index. Only the writer has it; readers share its [`Tail`].
+/// The tasks of a fingerprint in the bytes of a block, newest first.
+pub(super) fn find_in_block(block: &[u8], fingerprint: u64) -> Vec<i64> {
+    let entries: Vec<Entry> = block::decode(block).collect();
+    block::find(&entries, fingerprint).collect()
+}
+
+/// One index. Only the writer has it; readers share its [`SharedTail`].
 ///
 /// After a transaction that failed it is out of step with the database and must
 /// be loaded anew.
@@ -110,7 +112,7 @@ impl Index {
             "UPDATE index_run SET state = ?1 WHERE kind = ?2 AND state = ?3",
             params![RunState::Retired, kind as u8, RunState::Building],
         )?;
-        *tail.write().unwrap_or_else(PoisonError::into_inner) = Tail::default();
+        *tail.write() = Tail::default();
         Ok(Self {
             kind,
             tail,
@@ -136,9 +138,7 @@ impl Index {
         connection: &Connection,
         fingerprint: u64,
     ) -> rusqlite::Result<Vec<i64>> {
-        let tail = self.tail.read().unwrap_or_else(PoisonError::into_inner);
-        let mut found = tail.find(fingerprint);
-        drop(tail);
+        let mut found = self.tail.find(fingerprint);
         for run in self
             .runs
             .iter()
@@ -180,7 +180,7 @@ impl Index {
 
     /// To be called when a transaction is committed, with its entries.
     pub(super) fn committed(&mut self, entries: &[Entry]) {
-        let mut tail = self.tail.write().unwrap_or_else(PoisonError::into_inner);
+        let mut tail = self.tail.write();
         if self.flush.take_if(|flush| flush.is_done()).is_some() {
             tail.forget_frozen();
         }

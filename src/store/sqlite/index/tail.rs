@@ -1,13 +1,32 @@
 //! The young entries of an index, in memory.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use super::{Entry, block};
 
+/// The young entries, shared between the writer and the readers.
+#[derive(Clone, Default)]
+pub(in super::super) struct SharedTail(Arc<RwLock<Tail>>);
+
+impl SharedTail {
+    /// The tasks of this fingerprint, newest first.
+    pub(in super::super) fn find(&self, fingerprint: u64) -> Vec<i64> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .find(fingerprint)
+    }
+
+    /// The entries, to be changed by the writer.
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Tail> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Entries that are in no run yet.
 #[derive(Debug, Default)]
-pub(in super::super) struct Tail {
+pub(super) struct Tail {
     /// Grows with every commit.
     active: BTreeSet<Entry>,
     /// Is being written as a run.
@@ -15,8 +34,7 @@ pub(in super::super) struct Tail {
 }
 
 impl Tail {
-    /// The tasks of this fingerprint, newest first.
-    pub(in super::super) fn find(&self, fingerprint: u64) -> Vec<i64> {
+    fn find(&self, fingerprint: u64) -> Vec<i64> {
         let key = (fingerprint, i64::MIN)..=(fingerprint, i64::MAX);
         let active = self.active.range(key).rev().map(|(_, id)| *id);
         let frozen = block::find(self.frozen.as_deref().unwrap_or_default(), fingerprint);

@@ -11,11 +11,27 @@ CREATE TABLE task (
     status      INTEGER NOT NULL,
     locale      TEXT    NOT NULL,
     -- The parameters as a JSON object, as the list call shows them.
-    init_params TEXT    NOT NULL
+    init_params TEXT    NOT NULL,
+    result_code TEXT,
+    -- Milliseconds since the Unix epoch.
+    started_at  INTEGER,
+    ended_at    INTEGER
 ) STRICT;
 
 -- Lists: any choice of types and statuses is a merge of these, in id order.
 CREATE INDEX task_by_state ON task (tenant_id, task_type, status, id);
+
+-- A user's newest batch import. Transfers, the many, are not in it.
+CREATE INDEX import_by_user ON task (tenant_id, user_id, id) WHERE task_type = 1;
+
+-- What a batch import has done so far.
+CREATE TABLE import_result (
+    task_id       INTEGER PRIMARY KEY,
+    success_count INTEGER NOT NULL,
+    fail_count    INTEGER NOT NULL,
+    -- A JSON array of {"userName", "desc"}.
+    failures      TEXT    NOT NULL
+) STRICT;
 
 -- The idempotency of the tasks of the last 24 hours.
 CREATE TABLE idempotency (
