@@ -45,14 +45,17 @@ impl<'a> Authorization<'a> {
     }
 }
 
-/// What follows `scheme`, in any case, and one of `separators`.
+/// What follows `scheme`, in any case, and one of `separators`; nothing follows
+/// a scheme that stands alone.
 fn strip_scheme<'a>(text: &'a str, scheme: &str, separators: &str) -> Option<&'a str> {
     let (head, rest) = text.split_at_checked(scheme.len())?;
-    if head.eq_ignore_ascii_case(scheme) && rest.starts_with(|c| separators.contains(c)) {
-        rest.get(1..)
-    } else {
-        None
+    if !head.eq_ignore_ascii_case(scheme) {
+        return None;
     }
+    if rest.is_empty() {
+        return Some(rest);
+    }
+    rest.strip_prefix(|c| separators.contains(c))
 }
 
 /// RFC 6750, section 2.1: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.

@@ -62,7 +62,8 @@ mod tests {
     proptest! {
         #[test]
         fn every_text_of_the_form_is_accepted_and_kept(text in "[A-Za-z0-9_-]{1,64}") {
-            prop_assert_eq!(text.parse::<Identifier>().unwrap().as_str(), text);
+            let identifier: Identifier = text.parse().unwrap();
+            prop_assert_eq!(identifier.as_str(), text);
         }
 
         #[test]
