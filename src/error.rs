@@ -78,6 +78,8 @@ pub enum Malformed {
     NotAnObject,
     /// Neither `Host` nor `:authority`.
     NoHost,
+    /// More than one `Host` (RFC 9112, section 3.2).
+    RepeatedHost,
     /// The body broke off or was not readable.
     UnreadableBody,
 }
@@ -224,6 +226,7 @@ impl ApiError {
             Self::Malformed(Malformed::NotJson) => row(S::BAD_REQUEST, REFUSED, "The body is not valid JSON.", "请求体不是有效的JSON。"),
             Self::Malformed(Malformed::NotAnObject) => row(S::BAD_REQUEST, REFUSED, "The body must be a JSON object.", "请求体必须是JSON对象。"),
             Self::Malformed(Malformed::NoHost) => row(S::BAD_REQUEST, REFUSED, "The Host header is missing.", "缺少Host请求头。"),
+            Self::Malformed(Malformed::RepeatedHost) => row(S::BAD_REQUEST, REFUSED, "The Host header must be given only once.", "Host请求头只能出现一次。"),
             Self::Malformed(Malformed::UnreadableBody) => row(S::BAD_REQUEST, REFUSED, "The body could not be read.", "无法读取请求体。"),
             Self::Unauthenticated(_) => row(S::UNAUTHORIZED, REFUSED, "Authentication failed.", "认证失败。"),
             Self::Forbidden => row(S::FORBIDDEN, REFUSED, "Not allowed to act as this user.", "无权以该用户身份操作。"),

@@ -9,7 +9,8 @@ use std::time::Duration;
 use axum_server::Handle;
 use axum_server::accept::Accept;
 use hyper_util::server::conn::auto::Builder;
-use tokio::net::TcpStream;
+use socket2::SockRef;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
 use tower::make::Shared;
@@ -24,6 +25,10 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 const HEAD_LIMIT: usize = 32 * 1024;
 /// The most connections at a time.
 const MOST_CONNECTIONS: u64 = 16 * 1024;
+/// The most connections that wait to be accepted.
+const BACKLOG: u32 = 4096;
+/// How long a client may leave what was sent to it unread.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// The file descriptors kept for other things than connections.
 const RESERVED_FILES: u64 = 128;
 
@@ -43,7 +48,7 @@ impl Server {
     pub fn bind(app: App, config: &ServerConfig) -> io::Result<Self> {
         Ok(Self {
             app,
-            listener: TcpListener::bind(config.listen)?,
+            listener: listen(config.listen)?,
             shutdown_grace: config.shutdown_grace,
         })
     }
@@ -86,6 +91,17 @@ impl Server {
         tracing::info!("stopped");
         served
     }
+}
+
+/// Takes the address, with room for a burst of connections.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
 }
 
 /// Bounds what one connection can cost.
@@ -136,7 +152,7 @@ impl<S> Accept<TcpStream, S> for ConnectionLimit {
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
         let permit = Arc::clone(&self.permits).try_acquire_owned();
         std::future::ready(match permit {
-            Ok(permit) => stream.set_nodelay(true).map(|()| {
+            Ok(permit) => configure(&stream).map(|()| {
                 let service = Permitted {
                     inner: service,
                     _permit: Arc::new(permit),
@@ -146,6 +162,12 @@ impl<S> Accept<TcpStream, S> for ConnectionLimit {
             Err(_) => Err(io::Error::other("too many connections")),
         })
     }
+}
+
+/// Small answers at once, and an end to a client that takes none.
+fn configure(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    SockRef::from(stream).set_tcp_user_timeout(Some(UNREAD_TIMEOUT))
 }
 
 /// A connection's service; the connection counts as long as it lives.

@@ -5,6 +5,7 @@ use axum::response::Response;
 use http::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use super::context::{Context, RequestContext};
 use super::loose::Loose;
@@ -14,16 +15,18 @@ use crate::error::{ApiError, Malformed, Reason, Violation};
 use crate::store::StoreError;
 use crate::task::idempotency::{Idempotency, Key};
 use crate::task::service::CreateError;
-use crate::task::{Identifier, NewTask, TaskParameters, TaskService};
+use crate::task::{Identifier, NewTask, TaskId, TaskParameters, TaskService};
 
 /// The most characters of an `Idempotency-Key`.
 const MAX_KEY_LENGTH: usize = 255;
 
 /// The answer to a create call.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateAnswer {
+    #[schema(value_type = TaskId)]
     task_id: String,
+    #[schema(maximum = 0)]
     code: u32,
     msg: &'static str,
 }

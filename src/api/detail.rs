@@ -3,27 +3,37 @@
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::context::Context;
 use super::envelope;
 use super::path::{self, PathParameter};
 use crate::auth::Caller;
 use crate::error::{ApiError, Reason};
-use crate::task::{TaskId, TaskService};
+use crate::task::{Identifier, TaskId, TaskService, TaskStatus, TaskType};
 
 /// A task, flat.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DetailAnswer {
+    #[schema(value_type = TaskId)]
     task_id: String,
+    /// The source user's name, or its id; of an import `batch-import-` and the
+    /// resultId.
     task_name: String,
+    #[schema(value_type = TaskType)]
     task_type: u8,
+    #[schema(value_type = Identifier)]
     tenant_id: String,
+    #[schema(value_type = Identifier)]
     user_id: String,
+    #[schema(value_type = TaskStatus)]
     status: u8,
     /// Why the task failed; absent unless it did.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     result_code: Option<String>,
+    #[schema(maximum = 0)]
     code: u32,
     msg: &'static str,
 }

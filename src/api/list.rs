@@ -4,48 +4,70 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::context::Context;
 use super::envelope;
+use super::openapi::Time;
 use super::query::Query;
 use crate::auth::Caller;
 use crate::error::{ApiError, Reason};
 use crate::task::list::{Filter, Order, Page};
-use crate::task::{Task, TaskId, TaskService, TaskStatus, TaskType};
+use crate::task::{Identifier, Task, TaskId, TaskService, TaskStatus, TaskType};
 
 /// The most tasks of a page, and as many as there are without `pageSize`.
 const MAX_PAGE_SIZE: u16 = 100;
 
 /// A page of tasks.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ListAnswer {
+    #[schema(max_items = 100)]
     task_list: Vec<TaskItem>,
+    /// The `pageCursor` of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = TaskId)]
     next_cursor: Option<String>,
+    #[schema(maximum = 0)]
     code: u32,
     msg: &'static str,
 }
 
 /// A task in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskItem {
+    #[schema(value_type = TaskId)]
     task_id: String,
+    /// The source user's name, or its id; of an import `batch-import-` and the
+    /// resultId.
     task_name: String,
+    #[schema(value_type = TaskType)]
     task_type: u8,
+    #[schema(value_type = Identifier)]
     tenant_id: String,
+    #[schema(value_type = Identifier)]
     user_id: String,
+    #[schema(value_type = TaskStatus)]
     status: u8,
     /// What the task was created with, as a JSON text.
+    #[schema(content_media_type = "application/json")]
     init_params: String,
+    /// The language that the task was created in, a BCP 47 tag.
     locale: String,
+    /// Why the task failed; absent unless it did.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     result_code: Option<String>,
+    #[schema(value_type = Time)]
     create_time: String,
+    /// When its execution began; absent before.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Time)]
     start_time: Option<String>,
+    /// When it ended; absent before.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Time)]
     end_time: Option<String>,
 }
 

@@ -11,6 +11,7 @@ pub mod envelope;
 pub mod language;
 pub mod list;
 mod loose;
+pub mod openapi;
 pub mod path;
 mod query;
 pub mod recipient;

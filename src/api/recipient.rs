@@ -4,6 +4,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::context::Context;
 use super::envelope;
@@ -13,12 +14,15 @@ use crate::error::{ApiError, Reason};
 use crate::task::{Identifier, TaskService};
 
 /// The recipient.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct RecipientAnswer {
+    #[schema(value_type = Identifier)]
     id: String,
     /// Absent where the directory does not know the user.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     name: Option<String>,
+    #[schema(maximum = 0)]
     code: u32,
     msg: &'static str,
 }

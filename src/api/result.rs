@@ -3,6 +3,7 @@
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::context::Context;
 use super::envelope;
@@ -12,20 +13,24 @@ use crate::error::{ApiError, Reason, Violation};
 use crate::task::service::ImportResultError;
 use crate::task::{ImportFailure, TaskId, TaskService};
 
-/// The answer.
-#[derive(Debug, Serialize)]
+/// The result of a batch import.
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ResultAnswer {
     data: ResultData,
+    #[schema(maximum = 0)]
     code: u32,
     msg: &'static str,
 }
 
 /// The counts so far.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResultData {
+    /// The users that were imported.
     success_count: u64,
+    /// The users that were not.
     fail_count: u64,
+    /// Which ones, and why.
     fail_info_list: Vec<ImportFailure>,
 }
 

@@ -20,9 +20,7 @@ impl AppAuthHeaders {
     /// Reads `X-User-Id`, `X-Date` and `Host`. `earlier` holds violations found
     /// before, so that a client learns of all of them at once.
     pub(super) fn read(parts: &Parts, earlier: Option<Violation>) -> Result<Self, ApiError> {
-        if host(parts).is_none() {
-            return Err(ApiError::Malformed(Malformed::NoHost));
-        }
+        host(parts).map_err(ApiError::Malformed)?;
         let user_id = field(&parts.headers, "X-User-Id", |value| {
             let text = value.to_str().unwrap_or_default().trim();
             text.parse().map_err(|_| Reason::NotAnIdentifier)
@@ -43,12 +41,15 @@ impl AppAuthHeaders {
 }
 
 /// The host that the request names: the `Host` header, or `:authority`.
-pub(super) fn host(parts: &Parts) -> Option<&str> {
-    match parts.headers.get(HOST) {
-        Some(value) => value.to_str().ok(),
-        None => parts.uri.authority().map(http::uri::Authority::as_str),
-    }
-    .filter(|host| !host.trim().is_empty())
+pub(super) fn host(parts: &Parts) -> Result<&str, Malformed> {
+    let host = match single(&parts.headers, HOST) {
+        Ok(value) => value.to_str().ok(),
+        Err(Reason::Missing) => parts.uri.authority().map(http::uri::Authority::as_str),
+        // Whoever stands between may have read the other one.
+        Err(_) => return Err(Malformed::RepeatedHost),
+    };
+    host.filter(|host| !host.trim().is_empty())
+        .ok_or(Malformed::NoHost)
 }
 
 /// The one value of a header; `Err` holds whether it is absent.

@@ -134,7 +134,8 @@ impl SignableRequest<'_> {
         for name in signed_headers.split(';') {
             canonical.push_str(name);
             canonical.push(':');
-            canonical.push_str(self.signed_value(name)?.trim());
+            // The white space of HTTP, which is not that of Unicode.
+            canonical.push_str(self.signed_value(name)?.trim_matches([' ', '\t']));
             canonical.push('\n');
         }
         canonical.push('\n');

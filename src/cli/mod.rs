@@ -2,6 +2,7 @@
 
 mod config_check;
 mod dev;
+mod openapi;
 mod serve;
 mod sign;
 
@@ -25,6 +26,8 @@ enum Command {
     Serve(serve::Serve),
     /// Sign a request with an app secret
     Sign(sign::Sign),
+    /// Print the OpenAPI document of the calls
+    Openapi(openapi::OpenApi),
     /// Work with the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -47,6 +50,7 @@ pub fn run() -> ExitCode {
         Some(Command::Dev(dev)) => dev.run(),
         Some(Command::Serve(serve)) => serve.run(),
         Some(Command::Sign(sign)) => sign.run(),
+        Some(Command::Openapi(openapi)) => openapi.run(),
         Some(Command::Config(ConfigCommand::Check(check))) => check.run(),
     };
     match outcome {

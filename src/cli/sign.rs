@@ -71,7 +71,7 @@ impl Sign {
         let (curl, send, explain) = (self.curl, self.send, self.explain);
         let signed = self.sign()?;
         if curl {
-            println!("{}", signed.as_curl());
+            println!("{}", signed.as_curl()?);
         } else if send {
             signed.send()?;
         } else if explain {
@@ -147,9 +147,10 @@ impl Sign {
                 read_secret(path).map_err(|error| format!("{}: {error}", path.display()).into())
             }
             // Not an argument: those are seen by every user of the machine.
-            None => std::env::var("KOOTASK_APP_SECRET")
-                .map(SecretString::from)
-                .map_err(|_| "give --secret-file or set KOOTASK_APP_SECRET".into()),
+            None => match std::env::var("KOOTASK_APP_SECRET") {
+                Ok(secret) if !secret.is_empty() => Ok(secret.into()),
+                _ => Err("give --secret-file or set KOOTASK_APP_SECRET".into()),
+            },
         }
     }
 
@@ -186,17 +187,24 @@ impl SignedRequest {
         print!("The headers:\n\n{}", self.header_lines());
     }
 
-    fn as_curl(&self) -> String {
-        let mut command = format!("curl -X {} {}", self.method, quoted(&self.url.to_string()));
+    /// The request as a shell command. curl is told to take the URL and the
+    /// body as they are: it would expand brackets, resolve `..` and read files.
+    fn as_curl(&self) -> Result<String, CommandError> {
+        let url = quoted(&self.url.to_string());
+        let mut command = format!("curl -g --path-as-is -X {} {url}", self.method);
         for line in self.header_lines().lines() {
             command.push_str(" \\\n  -H ");
             command.push_str(&quoted(line));
         }
         if let Some(body) = &self.body {
-            command.push_str(" \\\n  --data-binary ");
-            command.push_str(&quoted(&String::from_utf8_lossy(body)));
+            let text = std::str::from_utf8(body)
+                .ok()
+                .filter(|text| !text.contains('\0'));
+            let text = text.ok_or("--curl cannot show a body that is no text; use --send")?;
+            command.push_str(" \\\n  --data-raw ");
+            command.push_str(&quoted(text));
         }
-        command
+        Ok(command)
     }
 
     fn send(self) -> Result<(), CommandError> {

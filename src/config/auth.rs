@@ -1,17 +1,16 @@
 //! `[auth]`: who may call.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::setting::{Problems, Setting};
+use super::setting::{Problems, Setting, SettingType};
+use super::table::List;
 use crate::auth::signature::SigningKey;
 use crate::auth::{App, AuthMode, Credentials, Token, TokenDigest};
 use crate::task::{Identifier, TenantId};
@@ -110,10 +109,8 @@ impl FromStr for TokenDigest {
 pub(super) struct RawAuth {
     mode: Setting<AuthMode>,
     clock_skew: Setting<SignedDuration>,
-    #[serde(deserialize_with = "list")]
-    apps: Vec<RawApp>,
-    #[serde(deserialize_with = "list")]
-    tokens: Vec<RawToken>,
+    apps: List<RawApp>,
+    tokens: List<RawToken>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -134,6 +131,10 @@ struct RawToken {
     expires_at: Setting<Timestamp>,
 }
 
+impl SettingType for AuthMode {}
+impl SettingType for TokenDigest {}
+impl SettingType for SecretText {}
+
 /// A secret as written; its `Debug` shows nothing.
 #[derive(Debug, Clone)]
 struct SecretText(SecretString);
@@ -150,45 +151,6 @@ impl FromStr for SecretText {
     }
 }
 
-/// Takes a list, or, as the environment can give it, a table whose keys are
-/// numbers: `KOOTASK__AUTH__APPS__0__APP_ID`.
-fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<T>, D::Error> {
-    deserializer.deserialize_any(ListVisitor(PhantomData))
-}
-
-/// Visits the entries in place, so that an unknown key within one is noticed.
-struct ListVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
-    type Value = Vec<T>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a list of tables")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
-        let mut list = Vec::new();
-        while let Some(entry) = seq.next_element()? {
-            list.push(entry);
-        }
-        Ok(list)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<T>, A::Error> {
-        let mut numbered = BTreeMap::new();
-        while let Some(number) = map.next_key::<String>()? {
-            let Ok(position) = number.parse::<u16>() else {
-                let problem = format!("{number}: entries of a list are named 0, 1, 2, …");
-                return Err(de::Error::custom(problem));
-            };
-            numbered.insert(position, map.next_value()?);
-        }
-        Ok(numbered.into_values().collect())
-    }
-}
-
 impl RawAuth {
     pub(super) fn judge(self, default_mode: AuthMode, problems: &mut Problems) -> AuthConfig {
         let clock_skew =
@@ -197,8 +159,8 @@ impl RawAuth {
         if clock_skew < SignedDuration::ZERO || clock_skew > SignedDuration::from_mins(15) {
             problems.add("auth.clock_skew", "must be between 0 s and 15 min");
         }
-        let apps = judge_each(self.apps, "auth.apps", problems, RawApp::judge);
-        let tokens = judge_each(self.tokens, "auth.tokens", problems, RawToken::judge);
+        let apps = self.apps.judge("auth.apps", problems, RawApp::judge);
+        let tokens = self.tokens.judge("auth.tokens", problems, RawToken::judge);
         refuse_contradictions(&apps, &tokens, problems);
         AuthConfig {
             mode: self.mode.or("auth.mode", default_mode, problems),
@@ -207,19 +169,6 @@ impl RawAuth {
             tokens,
         }
     }
-}
-
-fn judge_each<R, T>(
-    entries: Vec<R>,
-    key: &str,
-    problems: &mut Problems,
-    judge: impl Fn(R, &str, &mut Problems) -> Option<T>,
-) -> Vec<T> {
-    entries
-        .into_iter()
-        .enumerate()
-        .filter_map(|(index, entry)| judge(entry, &format!("{key}[{index}]"), problems))
-        .collect()
 }
 
 /// An app belongs to one tenant, and a token is listed once.
@@ -246,35 +195,26 @@ impl RawApp {
         let tenant_id = self
             .tenant_id
             .required(&format!("{key}.tenant_id"), problems);
+        match (self.app_secret.is_set(), self.app_secret_file.is_set()) {
+            (true, true) => problems.add(key, "has both app_secret and app_secret_file; give one"),
+            (false, false) => problems.add(key, "needs app_secret or app_secret_file"),
+            _ => {}
+        }
         let inline = self
             .app_secret
             .optional(&format!("{key}.app_secret"), problems);
-        let file = self
-            .app_secret_file
-            .optional(&format!("{key}.app_secret_file"), problems);
-        let secret = match (inline, file) {
-            (Some(SecretText(secret)), None) => Some(secret),
-            (None, Some(path)) => match read_secret(&path) {
-                Ok(secret) => Some(secret),
-                Err(problem) => {
-                    let problem = format!("{}: {problem}", path.display());
-                    problems.add(format!("{key}.app_secret_file"), problem);
-                    None
-                }
-            },
-            (Some(_), Some(_)) => {
-                problems.add(key, "has both app_secret and app_secret_file; give one");
-                None
-            }
-            (None, None) => {
-                problems.add(key, "needs app_secret or app_secret_file");
-                None
-            }
-        };
+        let file_key = format!("{key}.app_secret_file");
+        let file = self.app_secret_file.optional(&file_key, problems);
+        let from_file = file.and_then(|path| {
+            let problem = |error| format!("{}: {error}", path.display());
+            read_secret(&path)
+                .map_err(|error| problems.add(file_key, problem(error)))
+                .ok()
+        });
         Some(AppConfig {
             app_id: app_id?,
             tenant_id: tenant_id?.into(),
-            secret: secret?,
+            secret: inline.map(|SecretText(secret)| secret).or(from_file)?,
         })
     }
 }

@@ -5,6 +5,7 @@
 
 mod auth;
 mod setting;
+mod table;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,11 +13,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use config::{Environment, File, FileFormat};
+use config::builder::DefaultState;
+use config::{ConfigBuilder, Environment, File, FileFormat, Source};
 use serde::Deserialize;
 
 pub use self::auth::{AppConfig, AuthConfig, TokenConfig, read_secret};
 use self::setting::{Problems, Setting};
+use self::table::Table;
 use crate::auth::AuthMode;
 use crate::store::StoreUrl;
 
@@ -103,9 +106,25 @@ impl Defaults {
 /// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file cannot be read or is no TOML.
-    #[error("{0}")]
-    Unreadable(#[from] config::ConfigError),
+    /// The file cannot be read.
+    #[error("{}: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The file is no TOML.
+    #[error("the configuration is no TOML: line {line}: {problem}")]
+    NotToml {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there.
+        problem: String,
+    },
+    /// File and environment do not go together.
+    #[error("the configuration makes no sense as a whole: a section must be a table")]
+    Unusable,
     /// Some settings are wrong.
     #[error("{0}")]
     Invalid(InvalidSettings),
@@ -135,12 +154,16 @@ impl Config {
     pub fn load(file: Option<&Path>, defaults: Defaults) -> Result<Self, ConfigError> {
         let mut builder = config::Config::builder();
         if let Some(path) = file {
-            builder = builder.add_source(File::from(path).format(FileFormat::Toml));
+            let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
+                path: path.to_owned(),
+                error,
+            })?;
+            builder = builder.add_source(toml_source(&text)?);
         }
         let environment = Environment::with_prefix(ENVIRONMENT_PREFIX)
             .prefix_separator(ENVIRONMENT_SEPARATOR)
             .separator(ENVIRONMENT_SEPARATOR);
-        Self::judge(builder.add_source(environment).build()?, defaults)
+        Self::judge(builder.add_source(environment), defaults)
     }
 
     /// As [`Config::load`], from the text of a file and without environment.
@@ -149,30 +172,41 @@ impl Config {
     ///
     /// As [`Config::load`].
     pub fn from_toml(text: &str, defaults: Defaults) -> Result<Self, ConfigError> {
-        let file = File::from_str(text, FileFormat::Toml);
-        let sources = config::Config::builder().add_source(file).build()?;
-        Self::judge(sources, defaults)
+        let source = toml_source(text)?;
+        Self::judge(config::Config::builder().add_source(source), defaults)
     }
 
-    fn judge(sources: config::Config, defaults: Defaults) -> Result<Self, ConfigError> {
+    fn judge(
+        sources: ConfigBuilder<DefaultState>,
+        defaults: Defaults,
+    ) -> Result<Self, ConfigError> {
         let mut problems = Problems::default();
+        // What the library would say may quote what it found.
+        let sources = sources.build().map_err(|_| ConfigError::Unusable)?;
         let raw: RawConfig = serde_ignored::deserialize(sources, |key| {
             problems.add(key.to_string(), "there is no such setting");
-        })?;
+        })
+        .map_err(|_| ConfigError::Unusable)?;
+        let store = raw.store.settings("store", &mut problems);
+        let id = raw.id.settings("id", &mut problems);
+        let auth = raw.auth.settings("auth", &mut problems);
+        let directory = raw.directory.settings("directory", &mut problems);
         let config = Self {
-            server: raw.server.judge(&mut problems),
+            server: raw
+                .server
+                .settings("server", &mut problems)
+                .judge(&mut problems),
             store: StoreConfig {
-                url: raw
-                    .store
+                url: store
                     .url
                     .or("store.url", defaults.store_url(), &mut problems),
             },
             id: IdConfig {
-                node: raw.id.node.or("id.node", 0, &mut problems),
+                node: id.node.or("id.node", 0, &mut problems),
             },
-            auth: raw.auth.judge(defaults.auth_mode(), &mut problems),
+            auth: auth.judge(defaults.auth_mode(), &mut problems),
             directory: DirectoryConfig {
-                file: raw.directory.file.optional("directory.file", &mut problems),
+                file: directory.file.optional("directory.file", &mut problems),
             },
         };
         problems.into_result().map_err(ConfigError::Invalid)?;
@@ -180,14 +214,32 @@ impl Config {
     }
 }
 
+/// A file's text as a source. What is no TOML is told by its place: the line
+/// itself may hold a secret.
+fn toml_source(text: &str) -> Result<impl Source + Send + Sync + 'static, ConfigError> {
+    match text.parse::<toml::Table>() {
+        Ok(_) => Ok(File::from_str(text, FileFormat::Toml)),
+        Err(error) => {
+            let before = error
+                .span()
+                .and_then(|span| text.get(..span.start))
+                .unwrap_or_default();
+            Err(ConfigError::NotToml {
+                line: before.matches('\n').count().saturating_add(1),
+                problem: error.message().to_owned(),
+            })
+        }
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct RawConfig {
-    server: RawServer,
-    store: RawStore,
-    id: RawId,
-    auth: auth::RawAuth,
-    directory: RawDirectory,
+    server: Table<RawServer>,
+    store: Table<RawStore>,
+    id: Table<RawId>,
+    auth: Table<auth::RawAuth>,
+    directory: Table<RawDirectory>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -276,13 +328,22 @@ impl fmt::Display for Config {
             "shutdown_grace = \"{}\"",
             in_words(server.shutdown_grace)
         )?;
-        writeln!(formatter, "\n[store]\nurl = \"{}\"", store.url)?;
+        writeln!(formatter, "\n[store]\nurl = {}", toml_string(&store.url))?;
         writeln!(formatter, "\n[id]\nnode = {}\n", id.node)?;
         if let Some(file) = &directory.file {
-            writeln!(formatter, "[directory]\nfile = \"{}\"\n", file.display())?;
+            writeln!(
+                formatter,
+                "[directory]\nfile = {}\n",
+                toml_string(&file.display())
+            )?;
         }
         auth.fmt(formatter)
     }
+}
+
+/// A text as TOML writes it, quoted.
+fn toml_string(text: &impl fmt::Display) -> toml::Value {
+    toml::Value::String(text.to_string())
 }
 
 /// A duration in the form that the file takes.

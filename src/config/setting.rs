@@ -1,13 +1,18 @@
 //! Reading single settings so that each mistake is kept, not just the first.
 
 use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use jiff::SignedDuration;
-use serde::de::{Deserialize, Deserializer};
+use bytesize::ByteSize;
+use jiff::{SignedDuration, Timestamp};
+use serde::de::{Deserialize, Deserializer, IgnoredAny};
 
 use super::InvalidSettings;
+use crate::store::StoreUrl;
+use crate::task::Identifier;
 
 /// A value as found: from a file or, always as text, from the environment.
 /// Reading one never fails, so that every mistake is seen.
@@ -22,31 +27,47 @@ impl<T> Default for Setting<T> {
     }
 }
 
-/// A value of any type, to be judged by its text.
+/// A type that settings have.
+pub(super) trait SettingType: FromStr<Err: Display> {
+    /// Whether the file may hold it as a number. Other types are text: a number
+    /// such as `1.10` would be another text when written again.
+    const IS_NUMBER: bool = false;
+}
+
+impl SettingType for u16 {
+    const IS_NUMBER: bool = true;
+}
+impl SettingType for ByteSize {
+    const IS_NUMBER: bool = true;
+}
+impl SettingType for SignedDuration {}
+impl SettingType for SocketAddr {}
+impl SettingType for PathBuf {}
+impl SettingType for Timestamp {}
+impl SettingType for Identifier {}
+impl SettingType for StoreUrl {}
+
+/// A value of any type.
 #[derive(serde::Deserialize)]
 #[serde(untagged)]
 enum Scalar {
     Integer(i64),
-    Boolean(bool),
-    Float(f64),
     Text(String),
-    Other(serde::de::IgnoredAny),
+    Other(IgnoredAny),
 }
 
-impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Setting<T> {
+impl<'de, T: SettingType> Deserialize<'de> for Setting<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = match Scalar::deserialize(deserializer)? {
-            Scalar::Integer(value) => Some(value.to_string()),
-            Scalar::Boolean(value) => Some(value.to_string()),
-            Scalar::Float(value) => Some(value.to_string()),
-            Scalar::Text(text) => Some(text),
-            Scalar::Other(_) => None,
+            Scalar::Text(text) => Ok(text),
+            Scalar::Integer(value) if T::IS_NUMBER => Ok(value.to_string()),
+            _ if T::IS_NUMBER => Err("must be a number".to_owned()),
+            _ => Err("must be text, in quotation marks".to_owned()),
         };
-        let found = match text {
-            Some(text) => text.parse().map_err(|error: T::Err| error.to_string()),
-            None => Err("must be a single value".to_owned()),
-        };
-        Ok(Self { found: Some(found) })
+        let read = |text: String| text.parse().map_err(|error: T::Err| error.to_string());
+        Ok(Self {
+            found: Some(text.and_then(read)),
+        })
     }
 }
 
@@ -60,6 +81,11 @@ impl<T> Setting<T> {
                 None
             }
         }
+    }
+
+    /// Whether there is a value, right or wrong.
+    pub(super) const fn is_set(&self) -> bool {
+        self.found.is_some()
     }
 
     /// The value, or `default` where it is not set.

@@ -26,12 +26,14 @@ pub struct InvalidTransition {
 }
 
 impl Task {
-    /// Takes a step at `now`. A batch import's result is kept beside the task.
+    /// Takes a step at `now`, to the millisecond. A batch import's result is kept
+    /// beside the task.
     ///
     /// # Errors
     ///
     /// [`InvalidTransition`]; the task is unchanged then.
     pub fn take(&mut self, step: &Transition, now: Timestamp) -> Result<(), InvalidTransition> {
+        let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
         let is_import = self.parameters.task_type() == TaskType::BatchImport;
         match (self.status, step) {
             (TaskStatus::New, Transition::Start) => {

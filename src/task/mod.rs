@@ -185,7 +185,7 @@ pub struct ImportResult {
 }
 
 /// A user that was not imported; its JSON is that of the wire.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportFailure {
     /// The user's name.

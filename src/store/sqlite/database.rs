@@ -40,7 +40,7 @@ pub(super) enum DatabaseError {
         path: PathBuf,
         error: std::io::Error,
     },
-    #[error("{}: the file is no longer the one that was opened", .0.display())]
+    #[error("{}: another file is in the place of the one that was opened", .0.display())]
     Replaced(PathBuf),
     #[error(transparent)]
     Corrupt(#[from] CorruptRow),
@@ -57,27 +57,50 @@ impl From<DatabaseError> for StoreError {
 /// Where a database is and what it is opened with.
 #[derive(Clone)]
 pub(super) struct Source {
-    pub(super) path: PathBuf,
-    pub(super) clock: SharedClock,
-    pub(super) source_users: SharedTail,
+    path: PathBuf,
+    /// The file's device and inode. Another file in its place is not ours to
+    /// write to, least of all with our log beside it.
+    identity: (u64, u64),
+    clock: SharedClock,
+    source_users: SharedTail,
 }
 
 /// The open database.
 pub(super) struct Database {
     source: Source,
     connection: Connection,
-    /// What the file was when it was opened: device and inode.
-    identity: (u64, u64),
     fingerprints: Fingerprints,
     keys: Index,
     source_users: Index,
 }
 
 impl Source {
-    /// Opens the database, whose schema is up to date, and loads the indexes'
-    /// young entries.
+    /// The database that is at `path` now; its schema is up to date.
+    pub(super) fn new(
+        path: &Path,
+        clock: SharedClock,
+        source_users: SharedTail,
+    ) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            path: path.to_owned(),
+            identity: identity(path)?,
+            clock,
+            source_users,
+        })
+    }
+
+    /// Makes sure that the file is there and still the same.
+    fn check(&self) -> Result<(), DatabaseError> {
+        if identity(&self.path)? == self.identity {
+            Ok(())
+        } else {
+            Err(DatabaseError::Replaced(self.path.clone()))
+        }
+    }
+
+    /// Opens the database and loads the indexes' young entries.
     pub(super) fn open(&self) -> Result<Database, DatabaseError> {
-        let identity = identity(&self.path)?;
+        self.check()?;
         let connection = Connection::open_with_flags(
             &self.path,
             // Never creates: a file that is gone must not come back empty.
@@ -89,7 +112,6 @@ impl Source {
         connection.set_prepared_statement_cache_capacity(64);
         let mut database = Database {
             source: self.clone(),
-            identity,
             fingerprints: Fingerprints::load(&connection)?,
             keys: Index::load(
                 &connection,
@@ -123,7 +145,11 @@ impl Database {
     }
 
     fn load_young_keys(&mut self) -> Result<(), DatabaseError> {
-        let after = self.keys.last_indexed().max(self.expired());
+        // The first id that has not expired is to be kept.
+        let after = self
+            .keys
+            .last_indexed()
+            .max(self.expired().saturating_sub(1));
         let mut statement = self
             .connection
             .prepare("SELECT key_digest, task_id FROM idempotency WHERE task_id > ?1")?;
@@ -171,9 +197,7 @@ impl Database {
     ///
     /// After an error the database must be opened anew.
     pub(super) fn commit(&mut self, jobs: &[Job]) -> Result<Vec<Done>, DatabaseError> {
-        if identity(&self.source.path)? != self.identity {
-            return Err(DatabaseError::Replaced(self.source.path.clone()));
-        }
+        self.source.check()?;
         let now = self.source.clock.now();
         let expired = self.expired();
         let transaction = self
@@ -343,13 +367,17 @@ impl Batch<'_> {
             if task_id < self.expired {
                 continue;
             }
-            let (key, body): (Digest, Digest) = self
+            let row: Option<(Digest, Digest)> = self
                 .connection
                 .prepare_cached(
                     "SELECT key_digest, body_digest FROM idempotency WHERE task_id = ?1",
                 )?
-                .query_row([task_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            if key == idempotency.key {
+                .query_row([task_id], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            // No row: the key was forgotten, and then the clock stepped back.
+            if let Some((key, body)) = row
+                && key == idempotency.key
+            {
                 return Ok(TaskId::new(task_id).map(|id| (id, body)));
             }
         }

@@ -77,8 +77,6 @@ pub struct SqliteStore {
     queue: Arc<Queue>,
     reader: Reader,
     writer: Mutex<Option<JoinHandle<()>>>,
-    /// Held as long as the store is open.
-    _lock: File,
 }
 
 impl SqliteStore {
@@ -90,21 +88,18 @@ impl SqliteStore {
     pub async fn open(path: &Path, context: StoreContext) -> Result<Self, OpenError> {
         let lock = lock(path)?;
         migrate(path).await?;
-        let source = Source {
-            path: path.to_owned(),
-            clock: context.clock.clone(),
-            source_users: SharedTail::default(),
-        };
         let unreadable = |error: DatabaseError| OpenError::Unreadable {
             path: path.to_owned(),
             error: error.into(),
         };
+        let tail = SharedTail::default();
+        let source = Source::new(path, context.clock.clone(), tail.clone()).map_err(unreadable)?;
         let database = source.open().map_err(unreadable)?;
         let last = database.last_task_id().map_err(unreadable)?;
-        let reader = Reader::new(path, database.fingerprints(), source.source_users.clone());
+        let reader = Reader::new(path, database.fingerprints(), tail);
         let queue = Arc::new(Queue::default());
         let writer =
-            spawn_writer(Arc::clone(&queue), database).map_err(|error| OpenError::File {
+            spawn_writer(Arc::clone(&queue), database, lock).map_err(|error| OpenError::File {
                 path: path.to_owned(),
                 error,
             })?;
@@ -113,15 +108,23 @@ impl SqliteStore {
             queue,
             reader,
             writer: Mutex::new(Some(writer)),
-            _lock: lock,
         })
     }
 }
 
-fn spawn_writer(queue: Arc<Queue>, database: Database) -> std::io::Result<JoinHandle<()>> {
+/// Starts the writer. It holds the lock, so that the file is free when, and not
+/// before, the last commit is done.
+fn spawn_writer(
+    queue: Arc<Queue>,
+    database: Database,
+    lock: File,
+) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name("sqlite-writer".to_owned())
-        .spawn(move || writer::run(&queue, database))
+        .spawn(move || {
+            writer::run(&queue, database);
+            drop(lock);
+        })
 }
 
 /// Makes the folder and takes the lock beside the database.

@@ -61,6 +61,6 @@ struct CloseOnDrop<'a>(&'a Queue);
 impl Drop for CloseOnDrop<'_> {
     fn drop(&mut self) {
         self.0.close();
-        drop(self.0.take(Duration::ZERO));
+        while self.0.take(Duration::ZERO).is_some() {}
     }
 }

@@ -1,0 +1,15 @@
+//! `kootask openapi`: the OpenAPI document.
+
+use super::CommandError;
+use crate::api::openapi;
+
+/// The arguments of `kootask openapi`.
+#[derive(Debug, clap::Args)]
+pub(super) struct OpenApi {}
+
+impl OpenApi {
+    pub(super) fn run(self) -> Result<(), CommandError> {
+        println!("{}", openapi::document().to_pretty_json()?);
+        Ok(())
+    }
+}

@@ -1,0 +1,18 @@
+//! The calls, one file for each, and what all calls share.
+
+mod content_type;
+mod create;
+mod detail;
+mod errors;
+mod headers;
+mod host;
+mod idempotency;
+mod languages;
+mod limits;
+mod list;
+mod malformed;
+mod order;
+mod recipient;
+mod result;
+mod routes;
+mod trace_id;

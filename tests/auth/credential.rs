@@ -1,0 +1,99 @@
+//! What a refused caller learns: that it is refused, and nothing else.
+
+use std::collections::BTreeMap;
+
+use kootask::config::Defaults;
+
+use crate::support::TestApp;
+use crate::support::client::{Answer, Call, TRANSFER};
+use crate::support::credentials::{app as app_entry, token};
+
+async fn app() -> TestApp {
+    let expired = token("expired", "acme") + "expires_at = \"2020-01-01T00:00:00Z\"\n";
+    let config = expired + &token("good", "acme") + &app_entry("console", "secret", "acme");
+    TestApp::start(&config, Defaults::Serve).await
+}
+
+/// Calls that are each refused for another reason.
+fn refused(app: &TestApp) -> Vec<(&'static str, Call)> {
+    let call = || app.create(TRANSFER);
+    let long_ago = "2020-01-01T00:00:00Z".parse().unwrap();
+    vec![
+        ("no credential", call()),
+        ("unknown token", call().bearer("unknown")),
+        ("expired token", call().bearer("expired")),
+        ("malformed token", call().bearer("two words")),
+        (
+            "unknown scheme",
+            call().header("Authorization", "Basic dXNlcg=="),
+        ),
+        ("wrong secret", call().signed("console", "wrong")),
+        ("unknown app", call().signed("nobody", "secret")),
+        (
+            "changed body",
+            call().signed("console", "secret").body("{}"),
+        ),
+        (
+            "malformed signature",
+            call().header("Authorization", "HMAC-SHA256 AppId=console"),
+        ),
+        ("old date", call().bearer("good").at(long_ago)),
+        (
+            "old date, signed",
+            call().at(long_ago).signed("console", "secret"),
+        ),
+    ]
+}
+
+/// All that an answer tells, but what is different in each answer.
+fn told(answer: &Answer) -> (BTreeMap<String, Vec<u8>>, String) {
+    let headers = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| *name != "x-traceid" && *name != "date")
+        .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
+        .collect();
+    (headers, answer.body.to_string())
+}
+
+#[tokio::test]
+async fn the_answer_does_not_tell_what_was_wrong_with_a_credential() {
+    let app = app().await;
+    let mut first = None;
+    for (why, call) in refused(&app) {
+        let answer = call.send().await;
+        assert_eq!(answer.status, 401, "{why}");
+        let told = told(&answer);
+        let expected = first.get_or_insert_with(|| told.clone());
+        assert_eq!(&told, expected, "{why}");
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn every_401_names_the_schemes_that_are_taken() {
+    let app = app().await;
+    for (why, call) in refused(&app) {
+        let answer = call.send().await;
+        let schemes: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
+        assert_eq!(
+            schemes,
+            ["Bearer realm=\"koodrive\"", "HMAC-SHA256"],
+            "{why}"
+        );
+        assert_eq!(answer.body["code"], 13_000_101);
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_call_creates_nothing() {
+    let app = app().await;
+    for (_, call) in refused(&app) {
+        call.header("Idempotency-Key", "key").send().await;
+    }
+    // Had one of them been taken, the key would now stand for its body.
+    let call = app.create(crate::support::client::IMPORT).bearer("good");
+    call.header("Idempotency-Key", "key").send().await.task_id();
+    app.stop().await;
+}

@@ -1,0 +1,9 @@
+//! Who may call: signatures, bearer tokens, and the layer that asks for them.
+
+mod bearer;
+mod credential;
+mod gate;
+mod laws;
+mod model;
+mod signature;
+mod signature_header;

@@ -1,0 +1,79 @@
+//! `--help`, `--version`, and what is no command.
+
+use super::run;
+
+#[test]
+fn help_names_every_command() {
+    for arguments in [&["--help"][..], &["-h"], &["help"]] {
+        let outcome = run(arguments);
+        assert_eq!(outcome.code, Some(0));
+        for command in ["dev", "serve", "sign", "config"] {
+            assert!(
+                outcome.out.contains(&format!("\n  {command}")),
+                "{}",
+                outcome.out
+            );
+        }
+    }
+}
+
+#[test]
+fn every_command_has_a_help_that_names_its_options() {
+    for (arguments, options) in [
+        (
+            &["dev", "--help"][..],
+            &["--listen", "--store", "--config", "KOOTASK_CONFIG"][..],
+        ),
+        (&["serve", "--help"], &["--config", "KOOTASK_CONFIG"]),
+        (
+            &["config", "check", "--help"],
+            &["--config", "KOOTASK_CONFIG"],
+        ),
+        (
+            &["sign", "--help"],
+            &[
+                "--app-id",
+                "--secret-file",
+                "--user",
+                "--data",
+                "--date",
+                "--curl",
+                "--send",
+                "--explain",
+                "KOOTASK_APP_SECRET",
+                "<METHOD>",
+                "<URL>",
+            ],
+        ),
+    ] {
+        let outcome = run(arguments);
+        assert_eq!(outcome.code, Some(0));
+        for option in options {
+            assert!(outcome.out.contains(option), "{option} in {}", outcome.out);
+        }
+    }
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let expected = concat!("kootask ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(run(&["--version"]).out, expected);
+}
+
+#[test]
+fn what_is_no_command_or_option_ends_with_2() {
+    for arguments in [
+        &["sreve"][..],
+        &["--port", "1"],
+        &["serve", "--listen", "127.0.0.1:0"],
+        &["config"],
+        &["dev", "--listen", "nowhere"],
+        &["dev", "--store", "redis://"],
+        &["sign"],
+    ] {
+        let outcome = run(arguments);
+        assert_eq!(outcome.code, Some(2), "{arguments:?}: {outcome:?}");
+        assert_eq!(outcome.out, "", "{arguments:?}");
+        assert!(!outcome.err.is_empty(), "{arguments:?}");
+    }
+}

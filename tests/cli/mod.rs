@@ -1,0 +1,53 @@
+//! The command line.
+
+mod dev;
+mod help;
+mod serve;
+mod sign;
+mod sign_curl;
+mod sign_explain;
+
+use std::process::{Command, Stdio};
+
+use crate::support::process::kootask;
+
+/// What a command ended with.
+#[derive(Debug)]
+struct Outcome {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn outcome(command: &mut Command) -> Outcome {
+    let output = command.output().unwrap();
+    Outcome {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// `kootask` with these arguments, run to its end.
+fn run(arguments: &[&str]) -> Outcome {
+    outcome(kootask().args(arguments))
+}
+
+/// What a shell makes of pasted text; `None` if it needs curl and there is none.
+fn pasted(text: &str) -> Option<Outcome> {
+    let curl = Command::new("curl")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status();
+    if text.contains("curl ") && curl.is_err() {
+        eprintln!("skipped: there is no curl");
+        return None;
+    }
+    let mut shell = Command::new("sh");
+    Some(outcome(
+        shell
+            .args(["-c", text])
+            .env("NO_PROXY", "*")
+            .stdin(Stdio::null()),
+    ))
+}

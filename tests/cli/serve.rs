@@ -1,0 +1,257 @@
+//! `kootask serve`, as a process of its own.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::{outcome, run};
+use crate::support::client::{Call, TRANSFER, USER};
+use crate::support::process::kootask;
+
+/// A running `kootask serve`; killed when dropped.
+struct Service {
+    child: Child,
+    log: BufReader<ChildStdout>,
+    address: SocketAddr,
+    /// The lines up to the address.
+    said: Vec<Value>,
+}
+
+impl Service {
+    /// On a port of its own, with memory for a store, and what else is set.
+    fn start(set: impl FnOnce(&mut Command) -> &mut Command) -> Self {
+        let mut command = kootask();
+        command
+            .arg("serve")
+            .env("KOOTASK__SERVER__LISTEN", "127.0.0.1:0")
+            .env("KOOTASK__STORE__URL", "memory:")
+            .env_remove("RUST_LOG")
+            .stdout(Stdio::piped());
+        set(&mut command);
+        let mut child = command.spawn().unwrap();
+        let mut log = BufReader::new(child.stdout.take().unwrap());
+        let mut said = Vec::new();
+        let address = loop {
+            let line = next_line(&mut log).expect("a line that tells the address");
+            let address = line["address"].as_str().map(|text| text.parse().unwrap());
+            said.push(line);
+            if let Some(address) = address {
+                break address;
+            }
+        };
+        Self {
+            child,
+            log,
+            address,
+            said,
+        }
+    }
+
+    /// Sends the signal; the exit code and the rest of the log.
+    fn end(mut self, signal: &str) -> (Option<i32>, String) {
+        let id = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-s", signal, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let mut rest = String::new();
+        self.log.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), rest)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn next_line(log: &mut impl BufRead) -> Option<Value> {
+    let mut line = String::new();
+    log.read_line(&mut line).unwrap();
+    (!line.is_empty()).then(|| serde_json::from_str(&line).unwrap())
+}
+
+/// Lets the bearer of `token` in, as the refusal of an empty configuration says.
+fn admit<'a>(command: &'a mut Command, token: &str) -> &'a mut Command {
+    command
+        .env(
+            "KOOTASK__AUTH__TOKENS__0__TOKEN_SHA256",
+            hex::encode(Sha256::digest(token)),
+        )
+        .env("KOOTASK__AUTH__TOKENS__0__TENANT_ID", "my-company")
+}
+
+#[test]
+fn without_a_credential_it_refuses_and_says_how_to_add_one() {
+    for command in [&["serve"][..], &["config", "check"]] {
+        let outcome = run(command);
+        assert_eq!(outcome.code, Some(1));
+        assert_eq!(outcome.out, "");
+        for hint in [
+            "no credential is configured",
+            "[[auth.tokens]]",
+            "token_sha256",
+            "sha256sum",
+            "[[auth.apps]]",
+            "app_secret_file",
+            "--config",
+            "KOOTASK__AUTH__TOKENS__0__TOKEN_SHA256",
+            "kootask dev",
+        ] {
+            assert!(outcome.err.contains(hint), "{hint} in {}", outcome.err);
+        }
+    }
+}
+
+#[tokio::test]
+async fn with_the_advised_token_it_serves_its_bearer() {
+    let service = Service::start(|command| admit(command, "the token"));
+    // A token of RFC 6750 has no space; this one has, and is therefore no use.
+    let call = Call::create(service.address, TRANSFER);
+    assert_eq!(call.clone().bearer("the token").send().await.status, 401);
+    drop(service);
+
+    let service = Service::start(|command| admit(command, "the-token"));
+    let call = Call::create(service.address, TRANSFER);
+    call.clone().bearer("the-token").send().await.task_id();
+    assert_eq!(call.send().await.status, 401);
+    assert_eq!(service.end("TERM").0, Some(0));
+}
+
+#[tokio::test]
+async fn the_advised_file_serves_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, secret) = (
+        folder.path().join("kootask.toml"),
+        folder.path().join("secret"),
+    );
+    std::fs::write(&secret, "console-secret\n").unwrap();
+    let advice = run(&["serve"]).err;
+    let advised: String = advice
+        .lines()
+        .filter_map(|line| line.strip_prefix("  "))
+        .filter(|line| !line.starts_with("KOOTASK__"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let digest = hex::encode(Sha256::digest("the-token"));
+    let advised = advised
+        .replace('…', &digest)
+        .replace("/run/secrets/my-console", secret.to_str().unwrap());
+    std::fs::write(&file, advised).unwrap();
+    let service = Service::start(|command| command.arg("--config").arg(&file));
+    let call = Call::create(service.address, TRANSFER);
+    call.clone().bearer("the-token").send().await.task_id();
+    call.signed("my-console", "console-secret")
+        .send()
+        .await
+        .task_id();
+}
+
+#[test]
+fn a_signal_ends_it_with_0() {
+    for signal in ["TERM", "INT"] {
+        let service = Service::start(|command| admit(command, "t"));
+        let (code, log) = service.end(signal);
+        assert_eq!(code, Some(0), "{signal}");
+        assert!(
+            log.contains("shutting down") && log.contains("stopped"),
+            "{log}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_request_is_logged_with_its_trace_id_and_without_secrets() {
+    let service = Service::start(|command| admit(command, "top-secret-token"));
+    let call = Call::create(service.address, TRANSFER).header("X-Traceid", "trace-me");
+    call.clone()
+        .bearer("top-secret-token")
+        .send()
+        .await
+        .task_id();
+    call.bearer("another-secret")
+        .header("X-Traceid", "trace-me-too")
+        .send()
+        .await;
+    let (_, log) = service.end("TERM");
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of = |id: &str| {
+        lines
+            .iter()
+            .find(|line| line["trace_id"] == id)
+            .expect("a line")
+    };
+
+    let taken = of("trace-me");
+    assert_eq!(taken["status"], 200);
+    assert_eq!(taken["code"], 0);
+    assert_eq!(taken["user"], USER);
+    assert_eq!(taken["tenant"], "my-company");
+    assert_eq!(taken["path"], kootask::api::CREATE);
+    let refused = of("trace-me-too");
+    assert_eq!(
+        (&refused["status"], &refused["code"]),
+        (&401.into(), &13_000_101.into())
+    );
+    assert_eq!(refused["error"], "unauthenticated: unknown token");
+    assert!(!log.contains("secret"), "{log}");
+}
+
+#[tokio::test]
+async fn accept_any_needs_no_credential_but_is_warned_of() {
+    let service = Service::start(|command| command.env("KOOTASK__AUTH__MODE", "accept-any"));
+    Call::create(service.address, TRANSFER)
+        .send()
+        .await
+        .task_id();
+    assert!(
+        service.said.iter().any(|line| line["level"] == "WARN"),
+        "{:?}",
+        service.said
+    );
+}
+
+#[test]
+fn an_address_in_use_ends_it_with_1_and_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let outcome = outcome(
+        admit(kootask().arg("serve"), "t")
+            .env("KOOTASK__STORE__URL", "memory:")
+            .env("KOOTASK__SERVER__LISTEN", &address),
+    );
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome.err.contains(&format!("cannot listen on {address}")),
+        "{}",
+        outcome.err
+    );
+}
+
+#[test]
+fn a_wrong_configuration_ends_it_with_1_before_anything_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("tasks.db");
+    let outcome = outcome(
+        admit(kootask().arg("serve"), "t")
+            .env(
+                "KOOTASK__STORE__URL",
+                format!("sqlite://{}", database.display()),
+            )
+            .env("KOOTASK__ID__NODE", "many"),
+    );
+    assert_eq!(outcome.code, Some(1));
+    assert!(outcome.err.contains("id.node"), "{}", outcome.err);
+    assert!(!database.exists());
+}

@@ -1,0 +1,251 @@
+//! `kootask sign`: the headers it prints, the request it sends, what it refuses.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use super::{Outcome, outcome, run};
+use crate::support::client::{Call, TRANSFER};
+use crate::support::process::{TestProcess, kootask};
+
+const APP: [&str; 4] = ["--app-id", "kootask-dev", "--user", "1505084218764547200"];
+const SECRET: &str = "kootask-dev-secret";
+
+/// `kootask sign` as the app of the stand-in.
+fn sign(arguments: &[&str]) -> Outcome {
+    outcome(
+        kootask()
+            .arg("sign")
+            .args(APP)
+            .args(arguments)
+            .env("KOOTASK_APP_SECRET", SECRET),
+    )
+}
+
+fn create_url(process: &TestProcess) -> String {
+    format!("http://{}{}", process.address, kootask::api::CREATE)
+}
+
+#[tokio::test]
+async fn the_headers_it_prints_make_a_request_that_is_taken() {
+    let process = TestProcess::dev("memory:");
+    let outcome = sign(&["--data", TRANSFER, "POST", &create_url(&process)]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let headers: Vec<_> = outcome
+        .out
+        .lines()
+        .map(|line| line.split_once(": ").unwrap())
+        .collect();
+    let names: Vec<_> = headers.iter().map(|(name, _)| *name).collect();
+    assert_eq!(
+        names,
+        [
+            "host",
+            "x-date",
+            "x-user-id",
+            "authorization",
+            "content-type"
+        ]
+    );
+
+    let send = |body: &'static str| {
+        let call = Call::new(process.address, "POST", kootask::api::CREATE).body(body);
+        headers
+            .iter()
+            .fold(call, |call, (name, value)| call.header(name, value))
+            .send()
+    };
+    send(TRANSFER).await.task_id();
+    assert_eq!(send("{}").await.status, 401, "another body");
+}
+
+#[test]
+fn without_a_body_no_type_is_declared() {
+    let outcome = sign(&["GET", "http://127.0.0.1/list"]);
+    assert_eq!(outcome.out.lines().count(), 4, "{outcome:?}");
+    assert!(outcome.out.starts_with("host: 127.0.0.1\n"), "{outcome:?}");
+}
+
+#[test]
+fn a_port_that_is_the_schemes_own_is_no_part_of_the_host() {
+    for (url, host) in [
+        ("http://a.example.com:80/", "a.example.com"),
+        ("https://a.example.com:443/", "a.example.com"),
+        ("http://a.example.com:443/", "a.example.com:443"),
+        ("https://a.example.com:8443/", "a.example.com:8443"),
+        ("http://[::1]:80/", "[::1]"),
+    ] {
+        let outcome = sign(&["GET", url]);
+        assert!(
+            outcome.out.starts_with(&format!("host: {host}\n")),
+            "{url}: {outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn send_prints_the_status_and_the_answer() {
+    let process = TestProcess::dev("memory:");
+    let outcome = sign(&["--send", "--data", TRANSFER, "POST", &create_url(&process)]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(
+        outcome.out.starts_with("200 OK\n{\"taskId\":\""),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn send_prints_a_refusal_too() {
+    let process = TestProcess::dev("memory:");
+    let outcome = sign(&["--send", "--data", "{}", "POST", &create_url(&process)]);
+    assert!(
+        outcome
+            .out
+            .starts_with("400 Bad Request\n{\"code\":13000102,"),
+        "{outcome:?}"
+    );
+    let outcome = sign(&[
+        "--send",
+        "GET",
+        &format!("http://{}/nowhere", process.address),
+    ]);
+    assert!(
+        outcome
+            .out
+            .starts_with("404 Not Found\n{\"code\":13000101,"),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn send_to_where_nobody_listens_ends_with_1() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let outcome = sign(&["--send", "GET", &format!("http://{free}/")]);
+    assert_eq!(outcome.code, Some(1));
+    assert!(outcome.err.starts_with("kootask: "), "{outcome:?}");
+}
+
+#[test]
+fn the_body_can_come_from_a_file_or_from_standard_input() {
+    let process = TestProcess::dev("memory:");
+    let url = create_url(&process);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("body.json");
+    std::fs::write(&path, format!("{TRANSFER}\n")).unwrap();
+    let outcome = sign(&[
+        "--send",
+        "--data",
+        &format!("@{}", path.display()),
+        "POST",
+        &url,
+    ]);
+    assert!(outcome.out.starts_with("200 OK"), "{outcome:?}");
+
+    let mut child = kootask()
+        .arg("sign")
+        .args(APP)
+        .args(["--send", "--data", "-", "POST", &url])
+        .env("KOOTASK_APP_SECRET", SECRET)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(TRANSFER.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.stdout.starts_with(b"200 OK"), "{output:?}");
+}
+
+#[test]
+fn the_secret_can_come_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    std::fs::write(&path, format!("{SECRET}\n")).unwrap();
+    let same = ["--date", "20251103T070140Z", "GET", "http://h/"];
+    let from_file = outcome(
+        kootask()
+            .arg("sign")
+            .args(APP)
+            .arg("--secret-file")
+            .arg(&path)
+            .args(same),
+    );
+    assert_eq!(from_file.code, Some(0), "{from_file:?}");
+    assert_eq!(from_file.out, sign(&same).out);
+}
+
+#[test]
+fn the_secret_is_never_printed() {
+    for form in [&[][..], &["--explain"], &["--curl"]] {
+        let outcome = sign(&[form, &["--data", "{}", "POST", "http://h/"]].concat());
+        assert_eq!(outcome.code, Some(0));
+        assert!(
+            !outcome.out.contains(SECRET) && !outcome.err.contains(SECRET),
+            "{outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn without_a_secret_it_ends_with_1_and_says_where_to_put_one() {
+    let outcome = run(&[&["sign"], &APP[..], &["GET", "http://h/"]].concat());
+    assert_eq!(outcome.code, Some(1));
+    let (file, variable) = ("--secret-file", "KOOTASK_APP_SECRET");
+    assert!(
+        outcome.err.contains(file) && outcome.err.contains(variable),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn an_empty_secret_is_none() {
+    let mut command = kootask();
+    command
+        .arg("sign")
+        .args(APP)
+        .args(["GET", "http://h/"])
+        .env("KOOTASK_APP_SECRET", "");
+    let outcome = outcome(&mut command);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+}
+
+#[test]
+fn what_cannot_be_signed_ends_with_1_and_is_named() {
+    for (arguments, named) in [
+        (&["--date", "2025-11-03", "GET", "http://h/"][..], "--date"),
+        (&["GET", "/no/host"], "host"),
+        (
+            &["--data", "@/nowhere/body", "POST", "http://h/"],
+            "/nowhere/body",
+        ),
+        (
+            &["--secret-file", "/nowhere/secret", "GET", "http://h/"],
+            "/nowhere/secret",
+        ),
+    ] {
+        let outcome = sign(arguments);
+        assert_eq!(outcome.code, Some(1), "{arguments:?}: {outcome:?}");
+        assert_eq!(outcome.out, "");
+        assert!(outcome.err.contains(named), "{arguments:?}: {outcome:?}");
+    }
+}
+
+#[test]
+fn what_makes_no_sense_ends_with_2() {
+    for arguments in [
+        &["--curl", "--send", "GET", "http://h/"][..],
+        &["--curl", "--explain", "GET", "http://h/"],
+        &["GET"],
+        &["G T", "http://h/"],
+        &["GET", "http://h/ x"],
+        &["--app-id", "a b", "GET", "http://h/"],
+    ] {
+        assert_eq!(sign(arguments).code, Some(2), "{arguments:?}");
+    }
+}

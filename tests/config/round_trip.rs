@@ -1,0 +1,146 @@
+//! What is printed as in force is a file that puts the same in force.
+
+use kootask::config::{Config, Defaults};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::read;
+
+/// A section of some of these lines.
+fn section(name: &'static str, lines: Vec<Option<String>>) -> String {
+    let lines: Vec<_> = lines.into_iter().flatten().collect();
+    format!("[{name}]\n{}\n", lines.join("\n"))
+}
+
+fn duration(key: &'static str, from: u64) -> impl Strategy<Value = String> {
+    (from..86_400_000_u64).prop_map(move |millis| {
+        let duration = jiff::SignedDuration::from_millis(i64::try_from(millis).unwrap());
+        format!("{key} = \"{duration:#}\"")
+    })
+}
+
+fn server() -> impl Strategy<Value = String> {
+    let address = any::<std::net::SocketAddr>();
+    (
+        option::of(address.prop_map(|address| format!("listen = \"{address}\""))),
+        option::of(
+            any::<(u32, u16)>()
+                .prop_map(|(ip, port)| std::net::SocketAddr::from((ip.to_be_bytes(), port)))
+                .prop_map(|address| format!("ops_listen = \"{address}\"")),
+        ),
+        option::of(duration("request_timeout", 1)),
+        option::of(duration("shutdown_grace", 1)),
+        option::of((1..=16_777_216_u32).prop_map(|size| format!("body_limit = {size}"))),
+    )
+        .prop_map(|(a, b, c, d, e)| section("server", vec![a, b, c, d, e]))
+}
+
+fn store_id_and_directory() -> impl Strategy<Value = String> {
+    let path = "[ -~é中]{0,12}[!-.0-~]".prop_map(|path| format!("sqlite://{path}"));
+    let url = prop_oneof![Just("memory:".to_owned()), path]
+        .prop_map(|url| format!("url = {}", serde_json::to_string(&url).unwrap()));
+    let node = any::<u16>().prop_map(|node| format!("node = {node}"));
+    let file = "[ -~é中]{1,12}"
+        .prop_map(|path| format!("file = {}", serde_json::to_string(&path).unwrap()));
+    (option::of(url), option::of(node), option::of(file)).prop_map(|(url, node, file)| {
+        [
+            section("store", vec![url]),
+            section("id", vec![node]),
+            section("directory", vec![file]),
+        ]
+        .concat()
+    })
+}
+
+fn auth() -> impl Strategy<Value = String> {
+    let mode = prop::sample::select(vec!["mode = 'verify'", "mode = 'accept-any'"]);
+    let skew = (0..=900_u32).prop_map(|seconds| format!("clock_skew = '{seconds}s'"));
+    let id = "[A-Za-z0-9_-]{1,64}";
+    let app = (
+        id,
+        any::<String>().prop_filter("none", |secret| !secret.is_empty()),
+    )
+        .prop_map(|(id, secret)| {
+            // The same tenant for the same app.
+            let secret = toml_string(&secret);
+            format!("[[auth.apps]]\napp_id = '{id}'\ntenant_id = '{id}'\napp_secret = {secret}\n")
+        });
+    let token = (
+        any::<[u8; 32]>(),
+        id,
+        option::of(id),
+        option::of(0..253_402_207_200_i64),
+    )
+        .prop_map(|(digest, tenant, user, end)| {
+            let digest = hex::encode(digest);
+            let mut entry =
+                format!("[[auth.tokens]]\ntoken_sha256 = '{digest}'\ntenant_id = '{tenant}'\n");
+            if let Some(user) = user {
+                entry.push_str(&format!("user_id = '{user}'\n"));
+            }
+            if let Some(end) = end {
+                let end = jiff::Timestamp::from_second(end).unwrap();
+                entry.push_str(&format!("expires_at = '{end}'\n"));
+            }
+            entry
+        });
+    (
+        option::of(mode.prop_map(str::to_owned)),
+        option::of(skew),
+        vec(app, 0..3),
+        vec(token, 0..3),
+    )
+        .prop_map(|(mode, skew, apps, tokens)| {
+            section("auth", vec![mode, skew]) + &apps.concat() + &tokens.concat()
+        })
+}
+
+/// A string as TOML writes it, every character that needs it escaped.
+fn toml_string(text: &str) -> String {
+    let escaped = text.chars().map(|c| match c {
+        ' '..='~' if c != '"' && c != '\\' => c.to_string(),
+        _ => format!("\\U{:08X}", u32::from(c)),
+    });
+    format!("\"{}\"", escaped.collect::<String>())
+}
+
+/// The settings but for the secrets, which are not printed.
+fn without_secrets(config: &Config) -> String {
+    let text = config.to_string();
+    let lines = text.lines().filter(|line| !line.starts_with("app_secret"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+proptest! {
+    #[test]
+    fn any_valid_settings_are_read_back_as_printed(
+        server in server(), store_id_and_directory in store_id_and_directory(), auth in auth(), dev in any::<bool>(),
+    ) {
+        let defaults = if dev { Defaults::Dev } else { Defaults::Serve };
+        let config = Config::from_toml(&(server + &store_id_and_directory + &auth), defaults).unwrap();
+        // Nothing is left to defaults: what is printed means the same to both.
+        for defaults in [Defaults::Serve, Defaults::Dev] {
+            let again = Config::from_toml(&config.to_string(), defaults);
+            prop_assert!(again.is_ok(), "{}\n{:?}", config, again);
+            let again = again.unwrap();
+            prop_assert_eq!(without_secrets(&again), without_secrets(&config));
+            prop_assert_eq!(&again.server.listen, &config.server.listen);
+            prop_assert_eq!(&again.server.ops_listen, &config.server.ops_listen);
+            prop_assert_eq!(again.server.request_timeout, config.server.request_timeout);
+            prop_assert_eq!(again.server.shutdown_grace, config.server.shutdown_grace);
+            prop_assert_eq!(again.server.body_limit, config.server.body_limit);
+            prop_assert_eq!(&again.store.url, &config.store.url);
+            prop_assert_eq!(again.id.node, config.id.node);
+            prop_assert_eq!(&again.directory.file, &config.directory.file);
+            prop_assert_eq!(again.auth.mode, config.auth.mode);
+            prop_assert_eq!(again.auth.clock_skew, config.auth.clock_skew);
+        }
+    }
+}
+
+#[test]
+fn a_path_with_a_quote_is_printed_as_it_must_be_written() {
+    let config = read(r#"store.url = "sqlite://a\"b\\c.db""#);
+    assert_eq!(read(&config.to_string()).store.url, config.store.url);
+}

@@ -1,0 +1,142 @@
+//! SIGTERM and SIGINT: what was accepted is finished, nothing holds the exit up.
+
+use std::time::{Duration, Instant};
+
+use super::ledger::Ledger;
+use super::load::{Load, settle};
+use super::{LIMIT, Place};
+use crate::support::process::TestProcess;
+use crate::support::until;
+use crate::support::wire::{Wire, create_head, transfer_from};
+
+async fn requests_in_flight_are_answered_after(signal: &str) {
+    let place = Place::new();
+    let process = place.serve();
+    let mut ledger = Ledger::default();
+    let mut begun = Vec::new();
+    for number in 0..20 {
+        let source = format!("in-flight-{number}");
+        let body = transfer_from(&source);
+        let mut wire = Wire::connect(process.address).await;
+        wire.begin_create("", body.len()).await;
+        begun.push((wire, source, body));
+    }
+    let (address, asked) = (process.address, Instant::now());
+    process.signal(signal);
+    until("new connections to be refused", async || {
+        Wire::try_connect(address).await.is_err()
+    })
+    .await;
+    for (wire, source, body) in &mut begun {
+        wire.send(body).await.unwrap();
+        let reply = wire.reply().await;
+        ledger.answered.push((source.clone(), reply.task_id()));
+        assert!(reply.head.contains("\r\nconnection: close"), "{reply:?}");
+    }
+    let status = process.ended_within(LIMIT).await;
+    assert_eq!(status.code(), Some(0));
+    assert!(
+        asked.elapsed() < Duration::from_secs(10),
+        "nothing was left to wait for"
+    );
+    assert!(
+        !place.0.path().join("kootask.db-wal").exists(),
+        "the store was not closed"
+    );
+    ledger.assert_kept_at(&place.path());
+    // And it comes up again.
+    Wire::connect(place.serve().address)
+        .await
+        .create("", &transfer_from("after"))
+        .await
+        .unwrap()
+        .task_id();
+}
+
+#[tokio::test]
+async fn requests_in_flight_are_answered_after_sigterm() {
+    requests_in_flight_are_answered_after("TERM").await;
+}
+
+#[tokio::test]
+async fn requests_in_flight_are_answered_after_sigint() {
+    requests_in_flight_are_answered_after("INT").await;
+}
+
+#[tokio::test]
+async fn shutdowns_under_load_lose_nothing_that_was_answered() {
+    let place = Place::new();
+    let mut ledger = Ledger::default();
+    for (round, signal) in ["TERM", "INT", "TERM", "INT"].into_iter().enumerate() {
+        let process = place.serve();
+        settle(process.address, &mut ledger).await;
+        let load = Load::start(process.address, 24, &format!("round-{round}"));
+        load.answers(200).await;
+        process.signal(signal);
+        ledger.extend(load.ended().await);
+        assert_eq!(process.ended_within(LIMIT).await.code(), Some(0));
+        ledger.assert_kept_at(&place.path());
+    }
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_hold_the_exit_up() {
+    let place = Place::new();
+    let process = place.serve();
+    let mut idle = Vec::new();
+    for number in 0..20 {
+        let mut wire = Wire::connect(process.address).await;
+        if number % 2 == 0 {
+            wire.create("", &transfer_from("source"))
+                .await
+                .unwrap()
+                .task_id();
+        }
+        idle.push(wire);
+    }
+    let asked = Instant::now();
+    process.signal("TERM");
+    assert_eq!(process.ended_within(LIMIT).await.code(), Some(0));
+    assert!(
+        asked.elapsed() < Duration::from_secs(5),
+        "took {:?}",
+        asked.elapsed()
+    );
+    for wire in idle {
+        assert_eq!(wire.closed().await, "");
+    }
+}
+
+#[tokio::test]
+async fn a_trickling_client_holds_the_exit_up_no_longer_than_the_grace_period() {
+    let place = Place::new();
+    let process = TestProcess::configured(&format!(
+        "[server]\nshutdown_grace = \"1s\"\n[store]\nurl = \"{}\"",
+        place.url()
+    ));
+    let mut head = Wire::connect(process.address).await;
+    let mut body = Wire::connect(process.address).await;
+    body.begin_create("", 10_000).await;
+    let trickle = tokio::spawn(async move {
+        let head_bytes = create_head();
+        let mut next = head_bytes.as_bytes().iter().cycle();
+        loop {
+            let byte = [*next.next().unwrap()];
+            let (one, other) = (head.send(byte).await, body.send(b" ").await);
+            if one.is_err() && other.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let asked = Instant::now();
+    process.signal("TERM");
+    assert_eq!(process.ended_within(LIMIT).await.code(), Some(0));
+    assert!(
+        asked.elapsed() < Duration::from_secs(5),
+        "took {:?}",
+        asked.elapsed()
+    );
+    tokio::time::timeout(LIMIT, trickle).await.unwrap().unwrap();
+    Ledger::default().assert_kept_at(&place.path());
+}

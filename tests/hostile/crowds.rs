@@ -1,0 +1,141 @@
+//! Connections in large numbers.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rlimit::Resource;
+use tokio::task::JoinSet;
+
+use super::{assert_serves_others, serve_with};
+use crate::support::process::TestProcess;
+use crate::support::until;
+use crate::support::wire::{Wire, transfer_from};
+
+/// The memory that a crowd may cost, in KiB.
+const MOST_MEMORY: u64 = 300 * 1024;
+
+/// As many connections as are wanted, or as this machine lets a process have
+/// with some to spare.
+fn at_most(wanted: usize) -> usize {
+    let files = rlimit::increase_nofile_limit(wanted as u64 + 1000).unwrap();
+    let (_, hard) = Resource::NOFILE.get().unwrap();
+    let spare = usize::try_from(files.min(hard))
+        .unwrap()
+        .saturating_sub(1000);
+    if spare < wanted {
+        eprintln!("shown with {spare} connections: this process may not have more");
+    }
+    wanted.min(spare)
+}
+
+/// This many connections, a few at a time.
+async fn connect_all(address: SocketAddr, count: usize) -> Vec<Wire> {
+    let mut wires = Vec::with_capacity(count);
+    while wires.len() < count {
+        let wave: JoinSet<Wire> = (0..(count - wires.len()).min(100))
+            .map(|_| Wire::connect(address))
+            .collect();
+        wires.extend(wave.join_all().await);
+    }
+    wires
+}
+
+#[tokio::test]
+async fn ten_thousand_idle_connections_cost_little_and_hinder_nobody() {
+    let process = TestProcess::dev("memory:");
+    let count = at_most(10_000);
+    let before = process.open_files();
+    let mut wires = connect_all(process.address, count).await;
+    assert_serves_others(&process).await;
+    until("all to be open", async || {
+        process.open_files() >= before + count
+    })
+    .await;
+    // Each is a good one.
+    for wire in wires.iter_mut().step_by(count / 50) {
+        wire.create("", &transfer_from("source"))
+            .await
+            .unwrap()
+            .task_id();
+    }
+    assert_serves_others(&process).await;
+    let resident = process.resident_kib();
+    assert!(resident < MOST_MEMORY, "{resident} KiB");
+}
+
+/// A connection for which the backlog has no room waits a second to try again.
+#[tokio::test]
+async fn a_burst_of_connections_is_taken_without_delay() {
+    let process = TestProcess::dev("memory:");
+    let begun = Instant::now();
+    let burst: JoinSet<Wire> = (0..at_most(1_000))
+        .map(|_| Wire::connect(process.address))
+        .collect();
+    let wires = burst.join_all().await;
+    assert!(
+        begun.elapsed() < Duration::from_millis(950),
+        "took {:?}",
+        begun.elapsed()
+    );
+    assert_serves_others(&process).await;
+    drop(wires);
+}
+
+#[tokio::test]
+async fn two_thousand_bodies_that_stop_midway_hinder_nobody() {
+    let process = serve_with("request_timeout = \"3s\"");
+    let count = at_most(2_000);
+    let mut wires = JoinSet::new();
+    for mut wire in connect_all(process.address, count).await {
+        wires.spawn(async move {
+            wire.begin_create("", 16_000).await;
+            wire.send(" ".repeat(8_000)).await.unwrap();
+            wire
+        });
+    }
+    let wires = wires.join_all().await;
+    assert_serves_others(&process).await;
+    let resident = process.resident_kib();
+    assert!(resident < MOST_MEMORY, "{resident} KiB");
+    let answers: JoinSet<u16> = wires
+        .into_iter()
+        .map(|mut wire| async move { wire.reply().await.status })
+        .collect();
+    for status in answers.join_all().await {
+        assert_eq!(status, 408);
+    }
+    assert_serves_others(&process).await;
+}
+
+#[tokio::test]
+async fn beyond_the_bound_connections_are_refused_and_those_there_are_served() {
+    // The service may have as many connections as files, less a reserve.
+    let mut command = std::process::Command::new("sh");
+    let script = "ulimit -n 256; exec \"$0\" \"$@\"";
+    command
+        .args(["-c", script, env!("CARGO_BIN_EXE_kootask")])
+        .args(["dev", "--listen", "127.0.0.1:0"]);
+    let process = TestProcess::start(command);
+    let mut wires = connect_all(process.address, 300).await;
+    let mut served = Vec::new();
+    for mut wire in wires.drain(..) {
+        if let Some(reply) = wire.create("", &transfer_from("source")).await {
+            reply.task_id();
+            served.push(wire);
+        }
+    }
+    assert_eq!(served.len(), 128);
+    for wire in &mut served {
+        wire.create("", &transfer_from("source"))
+            .await
+            .unwrap()
+            .task_id();
+    }
+    // Those who leave make room.
+    drop(served);
+    until("room", async || {
+        let mut wire = Wire::connect(process.address).await;
+        wire.create("", &transfer_from("source")).await.is_some()
+    })
+    .await;
+}

@@ -1,0 +1,298 @@
+//! What is shipped beside the program: the image and the configuration files.
+
+use std::path::{Path, PathBuf};
+
+use kootask::config::{Config, Defaults};
+use kootask::store::StoreUrl;
+
+use crate::support::process::kootask;
+
+fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(project(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The name of the program as it is built.
+fn program() -> &'static str {
+    Path::new(env!("CARGO_BIN_EXE_kootask"))
+        .file_name()
+        .unwrap()
+        .to_str()
+        .unwrap()
+}
+
+/// The Dockerfile's instructions: name and arguments, continued lines joined.
+struct Dockerfile(Vec<(String, String)>);
+
+impl Dockerfile {
+    fn read() -> Self {
+        let text = text("Dockerfile");
+        let lines = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.starts_with('#'));
+        let joined = lines.collect::<Vec<_>>().join("\n").replace("\\\n", " ");
+        let instructions = joined.lines().filter_map(|line| {
+            let (name, arguments) = line.trim().split_once(' ')?;
+            Some((name.to_uppercase(), arguments.trim().to_owned()))
+        });
+        Self(instructions.collect())
+    }
+
+    /// The stage that is shipped.
+    fn last_stage(&self) -> &[(String, String)] {
+        let start = self.0.iter().rposition(|(name, _)| name == "FROM").unwrap();
+        &self.0[start..]
+    }
+
+    /// All that this instruction is given in the last stage.
+    fn shipped(&self, instruction: &str) -> Vec<&str> {
+        let of = self
+            .last_stage()
+            .iter()
+            .filter(|(name, _)| name == instruction);
+        of.map(|(_, arguments)| arguments.as_str()).collect()
+    }
+
+    /// The one time that this instruction is given in the last stage.
+    fn only(&self, instruction: &str) -> &str {
+        let all = self.shipped(instruction);
+        assert_eq!(all.len(), 1, "{instruction}: {all:?}");
+        all[0]
+    }
+
+    fn environment(&self) -> Vec<(&str, &str)> {
+        let pairs = self
+            .shipped("ENV")
+            .into_iter()
+            .flat_map(str::split_whitespace);
+        pairs.map(|pair| pair.split_once('=').unwrap()).collect()
+    }
+}
+
+#[test]
+fn the_image_runs_the_program_as_a_service() {
+    let dockerfile = Dockerfile::read();
+    let list = |instruction| -> Vec<String> {
+        serde_json::from_str(dockerfile.only(instruction)).unwrap()
+    };
+    assert_eq!(list("ENTRYPOINT"), [program()]);
+    assert_eq!(list("CMD"), ["serve"]);
+}
+
+#[test]
+fn the_program_is_copied_by_the_name_it_is_built_with() {
+    let dockerfile = Dockerfile::read();
+    let copies = dockerfile.shipped("COPY");
+    let copied = |line: &&&str| {
+        line.split(' ')
+            .any(|path| path.ends_with(&format!("/target/release/{}", program())))
+    };
+    let copy = copies
+        .iter()
+        .find(copied)
+        .unwrap_or_else(|| panic!("{copies:?}"));
+    let destination = copy.rsplit(' ').next().unwrap();
+    assert_eq!(destination, format!("/usr/local/bin/{}", program()));
+}
+
+#[test]
+fn the_image_does_not_run_as_root() {
+    let dockerfile = Dockerfile::read();
+    let user = dockerfile
+        .only("USER")
+        .split(':')
+        .next()
+        .unwrap()
+        .to_owned();
+    assert!(!["root", "0", ""].contains(&user.as_str()), "{user}");
+}
+
+#[test]
+fn the_image_listens_where_it_says() {
+    let dockerfile = Dockerfile::read();
+    let listen = ("KOOTASK__SERVER__LISTEN", "0.0.0.0:8080");
+    assert!(dockerfile.environment().contains(&listen));
+    assert_eq!(dockerfile.only("EXPOSE"), "8080");
+}
+
+#[test]
+fn the_images_volume_holds_its_store() {
+    let dockerfile = Dockerfile::read();
+    let url = dockerfile
+        .environment()
+        .into_iter()
+        .find(|(name, _)| *name == "KOOTASK__STORE__URL");
+    let url = match url {
+        Some((_, url)) => url.parse().unwrap(),
+        None => Config::from_toml("", Defaults::Serve).unwrap().store.url,
+    };
+    let StoreUrl::Sqlite(file) = url else {
+        panic!("nothing outlives the container in {url}");
+    };
+    let working_directory = dockerfile.shipped("WORKDIR").pop().unwrap_or("/");
+    let folder = Path::new(working_directory).join(file.parent().unwrap());
+    assert_eq!(dockerfile.only("VOLUME"), folder.to_str().unwrap());
+}
+
+#[test]
+fn the_images_environment_is_a_valid_configuration() {
+    let dockerfile = Dockerfile::read();
+    let output = kootask()
+        .args(["config", "check"])
+        .envs(dockerfile.environment())
+        .env("KOOTASK__AUTH__MODE", "accept-any")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn what_the_image_is_built_of_is_there() {
+    for (name, arguments) in &Dockerfile::read().0 {
+        let paths: Vec<_> = arguments
+            .split(' ')
+            .filter(|word| !word.starts_with("--"))
+            .collect();
+        if name == "COPY" && !arguments.contains("--from=") {
+            for source in &paths[..paths.len() - 1] {
+                assert!(project(source).exists(), "{source}");
+            }
+        }
+    }
+}
+
+/// A file of ours as it is when every key in it is set: a line like `#key = …`
+/// or `#[[list]]` is one, a line like `# text` is not.
+fn uncommented(text: &str, keep: impl Fn(&str) -> bool) -> String {
+    let lines = text.lines().map(|line| match line.strip_prefix('#') {
+        Some(setting) if setting.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => {
+            if keep(setting) {
+                setting
+            } else {
+                ""
+            }
+        }
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Settings that have no default: what stands there is an example.
+const EXAMPLES: [&str; 2] = ["ops_listen = ", "file = "];
+
+#[test]
+fn the_default_file_changes_nothing() {
+    for defaults in [Defaults::Serve, Defaults::Dev] {
+        let file = Config::from_toml(&text("config/default.toml"), defaults).unwrap();
+        let none = Config::from_toml("", defaults).unwrap();
+        assert_eq!(file.to_string(), none.to_string());
+    }
+}
+
+#[test]
+fn every_default_in_the_default_file_is_the_default() {
+    let text = text("config/default.toml");
+    let (settings, _) = text.split_once("#[[auth.apps]]").unwrap();
+    let is_default = |line: &str| !EXAMPLES.iter().any(|example| line.starts_with(example));
+    let settings = uncommented(settings, is_default);
+    assert!(
+        settings.lines().filter(|line| line.contains(" = ")).count() >= 8,
+        "{settings}"
+    );
+    let file = Config::from_toml(&settings, Defaults::Serve).unwrap();
+    let none = Config::from_toml("", Defaults::Serve).unwrap();
+    assert_eq!(file.to_string(), none.to_string());
+}
+
+/// The default file with every key set, and each path in it to a secret's file.
+fn everything_set(folder: &Path) -> Config {
+    let secret = folder.join("secret");
+    std::fs::write(&secret, "a secret").unwrap();
+    let text = text("config/default.toml");
+    let settings = uncommented(&text, |line| !line.starts_with("app_secret = "));
+    let settings: Vec<_> = settings
+        .lines()
+        .map(|line| match line.starts_with("app_secret_file = ") {
+            true => format!("app_secret_file = '{}'", secret.display()),
+            false => line.to_owned(),
+        })
+        .collect();
+    Config::from_toml(&settings.join("\n"), Defaults::Serve).unwrap()
+}
+
+#[test]
+fn every_example_in_the_default_file_is_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = everything_set(folder.path());
+    assert_eq!(config.auth.apps.len(), 2);
+    assert_eq!(config.auth.tokens.len(), 1);
+    assert!(config.server.ops_listen.is_some() && config.directory.file.is_some());
+    assert!(text("config/default.toml").contains("\n#app_secret = "));
+}
+
+#[test]
+fn the_default_file_knows_every_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = text("config/default.toml");
+    for line in everything_set(folder.path()).to_string().lines() {
+        let known = match line.split_once(" = ") {
+            Some((key, _)) => text.contains(&format!("\n#{key} = ")),
+            None => text.contains(line),
+        };
+        assert!(known, "{line}");
+    }
+}
+
+#[test]
+fn the_production_file_is_valid_once_its_secrets_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = text("config/production.toml");
+    let mut settings = String::new();
+    let mut secrets = 0;
+    for line in text.lines() {
+        if line.starts_with("app_secret_file = ") {
+            let path = folder.path().join(secrets.to_string());
+            std::fs::write(&path, "a secret\n").unwrap();
+            settings.push_str(&format!("app_secret_file = '{}'\n", path.display()));
+            secrets += 1;
+        } else {
+            settings.push_str(&format!("{line}\n"));
+        }
+    }
+    assert!(secrets > 0, "{text}");
+    let file = folder.path().join("production.toml");
+    std::fs::write(&file, settings).unwrap();
+    let output = kootask()
+        .args(["config", "check", "--config"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.contains("mode = \"verify\"") && said.contains("sqlite:///"),
+        "{said}"
+    );
+}
+
+#[test]
+fn no_shipped_file_holds_a_secret() {
+    for path in [
+        "config/production.toml",
+        "config/default.toml",
+        "Dockerfile",
+    ] {
+        for line in text(path).lines() {
+            let setting = line.trim_start_matches('#').trim_start().to_lowercase();
+            let is_secret = setting.starts_with("app_secret =") || setting.contains("app_secret=");
+            assert!(
+                !is_secret || setting == "app_secret = \"…\"",
+                "{path}: {line}"
+            );
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Creating: ids, keys, and clocks that step back.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use kootask::store::{Created, StoreError};
+use kootask::task::TaskId;
+use kootask::task::id::IdError;
+use tokio::task::JoinSet;
+
+use super::{Backend, contract};
+use crate::store::{
+    MovedClock, NODE, batch_import, create, create_new, key, key_of_another_body, transfer,
+};
+
+contract! {
+    every backend:
+    each_id_is_above_the_one_before,
+    ids_carry_the_node_and_the_time_of_the_clock,
+    concurrent_creates_get_ids_of_their_own_that_grow_for_each_client,
+    a_request_without_a_key_is_a_task_each_time,
+    a_repeated_request_is_answered_with_its_first_task,
+    a_key_with_another_body_is_a_mismatch_and_stays_what_it_was,
+    concurrent_requests_of_one_key_are_one_task,
+    a_key_is_forgotten_24_hours_after_its_first_use,
+    a_create_that_is_dropped_leaves_its_key_usable,
+    a_clock_that_stepped_back_a_little_is_waited_for,
+    no_id_is_made_until_a_clock_that_stepped_back_far_has_caught_up,
+}
+
+async fn each_id_is_above_the_one_before(backend: &impl Backend) {
+    let store = backend.open(&MovedClock::new(), NODE).await;
+    let mut last = None;
+    for number in 0..300 {
+        let task = match number % 2 {
+            0 => transfer("source"),
+            _ => batch_import("result"),
+        };
+        let id = create_new(&store, task, None).await;
+        assert!(Some(id) > last);
+        last = Some(id);
+    }
+}
+
+async fn ids_carry_the_node_and_the_time_of_the_clock(backend: &impl Backend) {
+    let clock = MovedClock::new();
+    clock.move_by(SignedDuration::from_hours(1000));
+    for node in [0, NODE, u16::MAX] {
+        let store = backend.open(&clock, node).await;
+        let before = clock.context(node).clock.now();
+        let id = create_new(&store, transfer("source"), None).await;
+        let after = clock.context(node).clock.now();
+        assert_eq!(id.node(), node);
+        assert!(
+            id >= TaskId::first_at(before),
+            "{id} was made before {before}"
+        );
+        assert!(id.created_at() <= after, "{id} was made after {after}");
+        store.close().await;
+    }
+}
+
+async fn concurrent_creates_get_ids_of_their_own_that_grow_for_each_client(backend: &impl Backend) {
+    let store = backend.open(&MovedClock::new(), NODE).await;
+    let mut clients = JoinSet::new();
+    for _ in 0..32 {
+        let store = Arc::clone(&store);
+        clients.spawn(async move {
+            let mut ids = Vec::new();
+            for _ in 0..100 {
+                ids.push(create_new(&store, transfer("source"), None).await);
+            }
+            ids
+        });
+    }
+    let clients = clients.join_all().await;
+    assert!(
+        clients
+            .iter()
+            .all(|ids| ids.is_sorted_by(|one, next| one < next))
+    );
+    assert_eq!(
+        clients.concat().into_iter().collect::<HashSet<_>>().len(),
+        3_200
+    );
+}
+
+async fn a_request_without_a_key_is_a_task_each_time(backend: &impl Backend) {
+    let store = backend.open(&MovedClock::new(), NODE).await;
+    let first = create_new(&store, transfer("source"), None).await;
+    let second = create_new(&store, transfer("source"), None).await;
+    assert_ne!(first, second);
+}
+
+async fn a_repeated_request_is_answered_with_its_first_task(backend: &impl Backend) {
+    let store = backend.open(&MovedClock::new(), NODE).await;
+    let one = create_new(&store, transfer("source"), Some(key("one"))).await;
+    let other = create_new(&store, transfer("source"), Some(key("other"))).await;
+    assert_ne!(one, other);
+    for _ in 0..3 {
+        for (name, id) in [("one", one), ("other", other)] {
+            let again = create(&store, transfer("source"), Some(key(name))).await;
+            assert_eq!(again.unwrap(), Created::Before(id));
+        }
+    }
+}
+
+async fn a_key_with_another_body_is_a_mismatch_and_stays_what_it_was(backend: &impl Backend) {
+    let store = backend.open(&MovedClock::new(), NODE).await;
+    let first = create_new(&store, transfer("source"), Some(key("key"))).await;
+    let other = create(
+        &store,
+        transfer("another"),
+        Some(key_of_another_body("key")),
+    )
+    .await;
+    assert_eq!(other.unwrap(), Created::Mismatch);
+    let again = create(&store, transfer("source"), Some(key("key"))).await;
+    assert_eq!(again.unwrap(), Created::Before(first));
+}
+
+async fn concurrent_requests_of_one_key_are_one_task(backend: &impl Backend) {
+    let store = backend.open(&MovedClock::new(), NODE).await;
+    for round in 0..20 {
+        let mut clients = JoinSet::new();
+        for _ in 0..16 {
+            let store = Arc::clone(&store);
+            let key = key(&format!("key-{round}"));
+            clients.spawn(async move { create(&store, transfer("source"), Some(key)).await });
+        }
+        let answers: Vec<Created> = clients
+            .join_all()
+            .await
+            .into_iter()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let new: Vec<TaskId> = answers
+            .iter()
+            .filter_map(|answer| match answer {
+                Created::New(id) => Some(*id),
+                _ => None,
+            })
+            .collect();
+        let [first] = new[..] else {
+            panic!("not one task: {answers:?}");
+        };
+        let again = answers
+            .iter()
+            .filter(|answer| **answer == Created::Before(first))
+            .count();
+        assert_eq!(again, 15, "{answers:?}");
+    }
+}
+
+async fn a_key_is_forgotten_24_hours_after_its_first_use(backend: &impl Backend) {
+    let clock = MovedClock::new();
+    let store = backend.open(&clock, NODE).await;
+    let first = create_new(&store, transfer("source"), Some(key("key"))).await;
+    let minute = SignedDuration::from_mins(1);
+    clock.move_by(SignedDuration::from_hours(24) - minute);
+    let within = create(&store, transfer("source"), Some(key("key"))).await;
+    assert_eq!(within.unwrap(), Created::Before(first));
+    // The repetition did not start the 24 hours anew.
+    clock.move_by(minute * 2);
+    let second = create_new(&store, transfer("source"), Some(key("key"))).await;
+    assert!(second > first);
+    let again = create(&store, transfer("source"), Some(key("key"))).await;
+    assert_eq!(again.unwrap(), Created::Before(second));
+    // An expired key may stand for another body.
+    clock.move_by(SignedDuration::from_hours(25));
+    create_new(
+        &store,
+        transfer("another"),
+        Some(key_of_another_body("key")),
+    )
+    .await;
+}
+
+async fn a_create_that_is_dropped_leaves_its_key_usable(backend: &impl Backend) {
+    let store = backend.open(&MovedClock::new(), NODE).await;
+    let mut ids = BTreeSet::new();
+    for number in 0..100 {
+        let key = key(&format!("key-{number}"));
+        let dropped = store.create(transfer("source"), Some(key));
+        tokio::select! {
+            biased;
+            _ = dropped => {}
+            () = tokio::task::yield_now() => {}
+        }
+        let id = match create(&store, transfer("source"), Some(key)).await {
+            Ok(Created::New(id) | Created::Before(id)) => id,
+            other => panic!("{other:?}"),
+        };
+        let again = create(&store, transfer("source"), Some(key)).await;
+        assert_eq!(again.unwrap(), Created::Before(id));
+        ids.insert(id);
+    }
+    assert_eq!(ids.len(), 100);
+}
+
+async fn a_clock_that_stepped_back_a_little_is_waited_for(backend: &impl Backend) {
+    let clock = MovedClock::new();
+    let store = backend.open(&clock, NODE).await;
+    let before = create_new(&store, transfer("source"), None).await;
+    clock.move_by(SignedDuration::from_millis(-300));
+    assert!(create_new(&store, transfer("source"), None).await > before);
+}
+
+async fn no_id_is_made_until_a_clock_that_stepped_back_far_has_caught_up(backend: &impl Backend) {
+    let clock = MovedClock::new();
+    let store = backend.open(&clock, NODE).await;
+    let before = create_new(&store, transfer("source"), Some(key("before"))).await;
+    clock.move_by(SignedDuration::from_hours(-1));
+    for key in [None, Some(key("after"))] {
+        let refused = create(&store, transfer("source"), key).await;
+        assert!(
+            matches!(refused, Err(StoreError::Id(IdError::ClockBehind(_)))),
+            "{refused:?}"
+        );
+    }
+    clock.move_by(SignedDuration::from_hours(1));
+    assert!(create_new(&store, transfer("source"), Some(key("after"))).await > before);
+    let again = create(&store, transfer("source"), Some(key("before"))).await;
+    assert_eq!(again.unwrap(), Created::Before(before));
+}

@@ -1,0 +1,71 @@
+//! What every store does: one suite, run on each backend.
+
+mod closing;
+mod creating;
+mod laws;
+mod reading;
+mod steps;
+
+use std::sync::Arc;
+
+use kootask::store::TaskRepository;
+use kootask::store::memory::MemoryStore;
+use kootask::store::sqlite::SqliteStore;
+use tempfile::TempDir;
+
+use super::MovedClock;
+
+/// A kind of store and what it stands on, which outlives the store.
+trait Backend: Default {
+    /// Opens the store, the same one each time if it is durable.
+    async fn open(&self, clock: &Arc<MovedClock>, node: u16) -> Arc<dyn TaskRepository>;
+}
+
+#[derive(Default)]
+struct Memory;
+
+impl Backend for Memory {
+    async fn open(&self, clock: &Arc<MovedClock>, node: u16) -> Arc<dyn TaskRepository> {
+        Arc::new(MemoryStore::new(clock.context(node)))
+    }
+}
+
+struct Sqlite(TempDir);
+
+impl Default for Sqlite {
+    fn default() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+}
+
+impl Backend for Sqlite {
+    async fn open(&self, clock: &Arc<MovedClock>, node: u16) -> Arc<dyn TaskRepository> {
+        let path = self.0.path().join("kootask.db");
+        Arc::new(SqliteStore::open(&path, clock.context(node)).await.unwrap())
+    }
+}
+
+/// Makes a test of each function for each backend; a new backend is a line in
+/// each arm that it belongs to.
+macro_rules! contract {
+    (every backend: $($test:ident,)*) => {
+        contract!(@ memory, Memory, $($test,)*);
+        contract!(@ sqlite, Sqlite, $($test,)*);
+    };
+    (durable backends: $($test:ident,)*) => {
+        contract!(@ sqlite_reopened, Sqlite, $($test,)*);
+    };
+    (@ $module:ident, $backend:ident, $($test:ident,)*) => {
+        mod $module {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let backend = crate::store::contract::$backend::default();
+                    tokio::time::timeout(crate::store::LIMIT, super::$test(&backend)).await.unwrap();
+                }
+            )*
+        }
+    };
+}
+
+use contract;

@@ -1,0 +1,146 @@
+//! The stores, through the library: the contract that every backend keeps, and
+//! what only one of them does.
+
+mod contract;
+mod sqlite;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use kootask::store::{Created, StoreContext, StoreError, TaskRepository};
+use kootask::task::clock::Clock;
+use kootask::task::idempotency::{Idempotency, Key};
+use kootask::task::{Identifier, NewTask, TaskId, TaskParameters, TenantId};
+use tokio::task::JoinSet;
+
+/// The node of the tests' stores.
+const NODE: u16 = 337;
+
+/// No test waits longer than this for anything.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The machine's clock, moved: it goes on, as it must where more ids are drawn
+/// than a millisecond has.
+#[derive(Default)]
+struct MovedClock(AtomicI64);
+
+impl MovedClock {
+    fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    fn move_by(&self, by: SignedDuration) {
+        self.0
+            .fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    fn context(self: &Arc<Self>, node: u16) -> StoreContext {
+        StoreContext {
+            node,
+            clock: self.clone(),
+        }
+    }
+}
+
+impl Clock for MovedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now() + SignedDuration::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+fn identifier(text: &str) -> Identifier {
+    text.parse().unwrap()
+}
+
+fn tenant() -> TenantId {
+    identifier("tenant").into()
+}
+
+/// A transfer from a user of this name.
+fn transfer(src_user_id: &str) -> NewTask {
+    NewTask {
+        tenant_id: tenant(),
+        user_id: identifier("caller"),
+        locale: "en-US",
+        parameters: TaskParameters::Transfer {
+            src_user_id: identifier(src_user_id),
+            dst_user_id: identifier("recipient"),
+        },
+    }
+}
+
+/// The import of a result of this name.
+fn batch_import(result_id: &str) -> NewTask {
+    NewTask {
+        parameters: TaskParameters::BatchImport {
+            result_id: identifier(result_id),
+            org_id: identifier("org"),
+            org_user_id: identifier("creator"),
+        },
+        ..transfer("nobody")
+    }
+}
+
+/// The idempotency of a request with this key and one certain body.
+fn key(key: &str) -> Idempotency {
+    Idempotency::new(&tenant(), Key::Header(key.as_bytes()), &[1; 32])
+}
+
+/// As [`key`], with another body.
+fn key_of_another_body(key: &str) -> Idempotency {
+    Idempotency::new(&tenant(), Key::Header(key.as_bytes()), &[2; 32])
+}
+
+/// Creates within [`LIMIT`].
+async fn create(
+    store: &Arc<dyn TaskRepository>,
+    task: NewTask,
+    idempotency: Option<Idempotency>,
+) -> Result<Created, StoreError> {
+    let created = store.create(task, idempotency);
+    tokio::time::timeout(LIMIT, created)
+        .await
+        .expect("the store does not answer")
+}
+
+/// Creates what must be new.
+async fn create_new(
+    store: &Arc<dyn TaskRepository>,
+    task: NewTask,
+    idempotency: Option<Idempotency>,
+) -> TaskId {
+    match create(store, task, idempotency).await {
+        Ok(Created::New(id)) => id,
+        other => panic!("not a new task: {other:?}"),
+    }
+}
+
+/// What became of the creates `0..count`, of which as many as a commit takes
+/// are under way at a time.
+async fn create_many(
+    store: &Arc<dyn TaskRepository>,
+    count: usize,
+    request: impl Fn(usize) -> (NewTask, Option<Idempotency>) + Clone + Send + 'static,
+) -> Vec<Created> {
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut clients = JoinSet::new();
+    for _ in 0..1024 {
+        let (store, next, request) = (Arc::clone(store), Arc::clone(&next), request.clone());
+        clients.spawn(async move {
+            let mut all = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    return all;
+                }
+                let (task, idempotency) = request(number);
+                all.push((number, store.create(task, idempotency).await.unwrap()));
+            }
+        });
+    }
+    let mut all = clients.join_all().await.concat();
+    all.sort_unstable_by_key(|(number, _)| *number);
+    all.into_iter().map(|(_, created)| created).collect()
+}

@@ -1,0 +1,110 @@
+//! What the tests share: the service started through its production entry
+//! point, in this process or as one of its own, and a client.
+
+pub mod client;
+pub mod clock;
+pub mod credentials;
+pub mod process;
+pub mod raw;
+pub mod wire;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kootask::app::App;
+use kootask::config::{Config, Defaults};
+use kootask::server::Server;
+use kootask::store::StoreUrl;
+use kootask::task::clock::{SharedClock, SystemClock};
+use kootask::task::life_cycle::Transition;
+use kootask::task::{TaskId, TaskService};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use self::client::Call;
+
+/// Waits until this is so, within a bound.
+pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(30), wait).await;
+    assert!(waited.is_ok(), "in vain: {what}");
+}
+
+/// The service within this process, on a port and with a store of its own.
+pub struct TestApp {
+    pub address: SocketAddr,
+    tasks: TaskService,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<std::io::Result<()>>,
+}
+
+impl TestApp {
+    /// A stand-in, as `kootask dev` is, with memory for a store.
+    pub async fn dev() -> Self {
+        Self::start("", Defaults::Dev).await
+    }
+
+    /// The service with this configuration file; `server.listen` is set here,
+    /// and the store is memory unless the file names one.
+    pub async fn start(toml: &str, defaults: Defaults) -> Self {
+        Self::start_at(toml, defaults, Arc::new(SystemClock)).await
+    }
+
+    /// As [`TestApp::start`], with a clock of the test's.
+    pub async fn start_at(toml: &str, defaults: Defaults, clock: SharedClock) -> Self {
+        let mut config = Config::from_toml(toml, defaults).unwrap();
+        config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        if !toml.contains("[store]") {
+            config.store.url = StoreUrl::Memory;
+        }
+        let app = App::build(&config, clock).await.unwrap();
+        let tasks = app.tasks();
+        let server = Server::bind(app, &config.server).unwrap();
+        let address = server.address().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let served = tokio::spawn(server.run(async {
+            let _ = stopped.await;
+        }));
+        Self {
+            address,
+            tasks,
+            stop,
+            served,
+        }
+    }
+
+    /// A call of this service.
+    pub fn call(&self, method: &str, target: &str) -> Call {
+        Call::new(self.address, method, target)
+    }
+
+    /// A create call with the app-auth headers and this body.
+    pub fn create(&self, body: &str) -> Call {
+        Call::create(self.address, body)
+    }
+
+    /// A read call with the app-auth headers.
+    pub fn read(&self, target: &str) -> Call {
+        self.call("GET", target)
+            .header("X-User-Id", client::USER)
+            .at(Timestamp::now())
+    }
+
+    /// Lets a task take a step of its life.
+    pub async fn step(&self, id: i64, step: Transition) {
+        let id = TaskId::new(id).unwrap();
+        self.tasks.take_step(id, step).await.unwrap().unwrap();
+    }
+
+    /// Shuts the service down as SIGTERM would, and waits for its end.
+    pub async fn stop(self) {
+        let _ = self.stop.send(());
+        self.served.await.unwrap().unwrap();
+    }
+}
