@@ -4,10 +4,11 @@
 //! the service is started on each. One client then asks all of them the same
 //! kinds of question in turn, a few at a time, so that they meet the machine in
 //! the same state: what counts is the ratio of the largest to the smallest.
-//! Every answer is checked.
+//! Every answer is checked. The stores are in the page cache: the disk is not
+//! what is compared.
 //!
 //! ```text
-//! cargo bench --bench list               # a few minutes, 5 GB of disk
+//! cargo bench --bench list               # about two minutes, 3 GB of disk
 //! cargo bench --bench list -- --smoke    # does the harness work?
 //! ```
 //!
@@ -155,7 +156,8 @@ fn bench(settings: &Settings) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(&stores)?;
     println!(
         "list: {} rounds of {} requests of each kind after one of warm-up, closed loop of one \
-         connection on loopback, {} CPUs for servers and client together; stores in {}\n",
+         connection on loopback, {} CPUs for servers and client together; stores, read into the \
+         page cache first, in {}\n",
         settings.rounds,
         settings.requests,
         std::thread::available_parallelism()?,

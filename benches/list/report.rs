@@ -39,12 +39,12 @@ pub(crate) fn print(contenders: &[Contender]) -> Result<(), Box<dyn Error>> {
     print_reads(contenders, smallest, largest);
     print_creates(smallest, largest);
     println!(
-        "\n{:<14} {:>12} {:>17} {:>15}",
+        "\n{:<16} {:>12} {:>17} {:>15}",
         "servers", "start-up ms", "RSS MB at start", "RSS MB at end"
     );
     for contender in contenders {
         println!(
-            "{:<14} {:>12.0} {:>17.1} {:>15.1}",
+            "{:<16} {:>12.0} {:>17.1} {:>15.1}",
             counted(contender.filled.population.tasks),
             contender.start_up.as_secs_f64() * 1e3,
             megabytes(contender.after_start.resident),
@@ -93,7 +93,7 @@ fn print_reads(contenders: &[Contender], smallest: &Contender, largest: &Contend
 
 fn print_creates(smallest: &Contender, largest: &Contender) {
     println!(
-        "\n{:<14} {:>9} {:>8} {:>9}  creates/s in each round",
+        "\n{:<16} {:>9} {:>8} {:>9}  creates/s in each round",
         format!("{CREATE_CONNECTIONS} connections"),
         "creates/s",
         "p99 ms",
@@ -103,7 +103,7 @@ fn print_creates(smallest: &Contender, largest: &Contender) {
         let of_all =
             |figure: fn(&Window) -> f64| median(contender.creates.iter().map(figure).collect());
         print!(
-            "{:<14} {:>9.0} {:>8.2} {:>9.1} ",
+            "{:<16} {:>9.0} {:>8.2} {:>9.1} ",
             counted(contender.filled.population.tasks),
             of_all(creates),
             of_all(create_p99),
@@ -123,7 +123,7 @@ fn print_creates(smallest: &Contender, largest: &Contender) {
         )
     };
     println!(
-        "{:<14} {:>9.2} {:>8.2} {:>9.2}  the median of the rounds' ratios",
+        "{:<16} {:>9.2} {:>8.2} {:>9.2}  the median of the rounds' ratios",
         "ratio",
         ratio(creates),
         ratio(create_p99),

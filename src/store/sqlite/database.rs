@@ -1,34 +1,24 @@
 //! The database file as the writer holds it: a connection and the indexes over
 //! it.
 
-use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-use rusqlite::{
-    CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior, params,
-};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
+use super::batch::Batch;
 use super::index::{Entry, Fingerprints, Index, IndexKind, SharedTail};
-use super::queue::{Done, Job, Work};
-use super::row::{CorruptRow, TaskRow};
-use crate::store::{Created, StoreError};
+use super::queue::{Done, Job};
+use super::row::CorruptRow;
+use crate::store::StoreError;
 use crate::task::clock::SharedClock;
-use crate::task::idempotency::{self, Digest, Idempotency};
-use crate::task::life_cycle::{InvalidTransition, Transition};
-use crate::task::{ImportResult, NewTask, Task, TaskId, TaskParameters, TaskStatus};
+use crate::task::idempotency;
+use crate::task::{TaskId, TaskParameters};
 
 /// WAL pages after which a commit also moves them into the database file.
 const CHECKPOINT_PAGES: u32 = 4096;
 /// The most expired keys deleted with one commit, for each row that it adds.
 const EXPIRED_PER_ROW: usize = 4;
-
-const INSERT_TASK: &str = "INSERT INTO task
-    (id, tenant_id, user_id, task_type, status, locale, init_params)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-const INSERT_KEY: &str =
-    "INSERT INTO idempotency (task_id, key_digest, body_digest) VALUES (?1, ?2, ?3)";
 
 /// Why the database could not be opened or written.
 #[derive(Debug, thiserror::Error)]
@@ -203,17 +193,7 @@ impl Database {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut batch = Batch {
-            insert_task: transaction.prepare_cached(INSERT_TASK)?,
-            insert_key: transaction.prepare_cached(INSERT_KEY)?,
-            connection: &transaction,
-            fingerprints: &self.fingerprints,
-            keys: &self.keys,
-            expired,
-            own_keys: HashMap::with_capacity(jobs.len()),
-            key_entries: Vec::with_capacity(jobs.len()),
-            source_user_entries: Vec::with_capacity(jobs.len()),
-        };
+        let mut batch = Batch::new(&transaction, &self.fingerprints, &self.keys, expired)?;
         let done = jobs
             .iter()
             .map(|job| batch.work(&job.work, now))
@@ -227,194 +207,6 @@ impl Database {
         self.keys.committed(&key_entries);
         self.source_users.committed(&source_user_entries);
         Ok(done)
-    }
-}
-
-/// The writes of one transaction.
-struct Batch<'a> {
-    insert_task: CachedStatement<'a>,
-    insert_key: CachedStatement<'a>,
-    connection: &'a Connection,
-    fingerprints: &'a Fingerprints,
-    keys: &'a Index,
-    expired: i64,
-    /// The keys of this very batch.
-    own_keys: HashMap<Digest, (TaskId, Digest)>,
-    key_entries: Vec<Entry>,
-    source_user_entries: Vec<Entry>,
-}
-
-impl Batch<'_> {
-    /// What the indexes must learn: of keys, and of source users.
-    fn into_entries(self) -> (Vec<Entry>, Vec<Entry>) {
-        (self.key_entries, self.source_user_entries)
-    }
-
-    fn work(&mut self, work: &Work, now: Timestamp) -> Result<Done, DatabaseError> {
-        match work {
-            Work::Create {
-                id,
-                task,
-                idempotency,
-            } => self
-                .create(*id, task, idempotency.as_ref())
-                .map(Done::Created),
-            Work::TakeStep { id, step } => self.take_step(*id, step, now).map(Done::Stepped),
-        }
-    }
-
-    fn create(
-        &mut self,
-        id: TaskId,
-        task: &NewTask,
-        idempotency: Option<&Idempotency>,
-    ) -> Result<Created, DatabaseError> {
-        if let Some(idempotency) = idempotency {
-            let fingerprint = self.fingerprints.of(&[], &idempotency.key);
-            if let Some((first, body)) = self.first_use(idempotency, fingerprint)? {
-                let is_same = body == idempotency.body;
-                return Ok(if is_same {
-                    Created::Before(first)
-                } else {
-                    Created::Mismatch
-                });
-            }
-            self.insert_key(id, idempotency, fingerprint)?;
-        }
-        self.insert_task(id, task)?;
-        Ok(Created::New(id))
-    }
-
-    fn take_step(
-        &self,
-        id: TaskId,
-        step: &Transition,
-        now: Timestamp,
-    ) -> Result<Result<Option<Task>, InvalidTransition>, DatabaseError> {
-        let Some(mut task) = self.find(id)? else {
-            return Ok(Ok(None));
-        };
-        if let Err(invalid) = task.take(step, now) {
-            return Ok(Err(invalid));
-        }
-        let millis = |time: Option<Timestamp>| time.map(Timestamp::as_millisecond);
-        self.connection
-            .prepare_cached(
-                "UPDATE task SET status = ?2, result_code = ?3, started_at = ?4, ended_at = ?5
-                 WHERE id = ?1",
-            )?
-            .execute(params![
-                id.get(),
-                task.status as u8,
-                task.result_code,
-                millis(task.started_at),
-                millis(task.ended_at),
-            ])?;
-        if let Transition::Progress(result) = step {
-            self.write_import_result(id, result)?;
-        }
-        Ok(Ok(Some(task)))
-    }
-
-    fn find(&self, id: TaskId) -> Result<Option<Task>, DatabaseError> {
-        let query = format!("SELECT {} FROM task WHERE id = ?1", TaskRow::COLUMNS);
-        let row = self
-            .connection
-            .prepare_cached(&query)?
-            .query_row([id.get()], |row| {
-                Ok(TaskRow {
-                    id: row.get(0)?,
-                    tenant_id: row.get(1)?,
-                    user_id: row.get(2)?,
-                    status: row.get(3)?,
-                    locale: row.get(4)?,
-                    init_params: row.get(5)?,
-                    result_code: row.get(6)?,
-                    started_at: row.get(7)?,
-                    ended_at: row.get(8)?,
-                })
-            })
-            .optional()?;
-        Ok(row.map(TaskRow::into_task).transpose()?)
-    }
-
-    fn write_import_result(&self, id: TaskId, result: &ImportResult) -> Result<(), DatabaseError> {
-        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        self.connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO import_result
-                 (task_id, success_count, fail_count, failures) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![
-                id.get(),
-                count(result.success_count),
-                count(result.fail_count),
-                serde_json::to_string(&result.failures)?,
-            ])?;
-        Ok(())
-    }
-
-    /// The unexpired task that this key stands for, and its body.
-    fn first_use(
-        &self,
-        idempotency: &Idempotency,
-        fingerprint: u64,
-    ) -> Result<Option<(TaskId, Digest)>, DatabaseError> {
-        if let Some(first) = self.own_keys.get(&idempotency.key) {
-            return Ok(Some(*first));
-        }
-        for task_id in self.keys.find(self.connection, fingerprint)? {
-            if task_id < self.expired {
-                continue;
-            }
-            let row: Option<(Digest, Digest)> = self
-                .connection
-                .prepare_cached(
-                    "SELECT key_digest, body_digest FROM idempotency WHERE task_id = ?1",
-                )?
-                .query_row([task_id], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?;
-            // No row: the key was forgotten, and then the clock stepped back.
-            if let Some((key, body)) = row
-                && key == idempotency.key
-            {
-                return Ok(TaskId::new(task_id).map(|id| (id, body)));
-            }
-        }
-        Ok(None)
-    }
-
-    fn insert_key(
-        &mut self,
-        id: TaskId,
-        idempotency: &Idempotency,
-        fingerprint: u64,
-    ) -> Result<(), DatabaseError> {
-        self.insert_key
-            .execute(params![id.get(), idempotency.key, idempotency.body])?;
-        self.own_keys
-            .insert(idempotency.key, (id, idempotency.body));
-        self.key_entries.push((fingerprint, id.get()));
-        Ok(())
-    }
-
-    fn insert_task(&mut self, id: TaskId, task: &NewTask) -> Result<(), DatabaseError> {
-        let tenant_id = task.tenant_id.as_str();
-        self.insert_task.execute(params![
-            id.get(),
-            tenant_id,
-            task.user_id.as_str(),
-            task.parameters.task_type() as u8,
-            TaskStatus::New as u8,
-            task.locale,
-            serde_json::to_string(&task.parameters)?,
-        ])?;
-        if let TaskParameters::Transfer { src_user_id, .. } = &task.parameters {
-            let user = src_user_id.as_str().as_bytes();
-            let fingerprint = self.fingerprints.of(tenant_id.as_bytes(), user);
-            self.source_user_entries.push((fingerprint, id.get()));
-        }
-        Ok(())
     }
 }
 

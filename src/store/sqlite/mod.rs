@@ -8,6 +8,7 @@
 //! (`synchronous = FULL`). One process owns a database file at a time, since
 //! the indexes' young entries live in its memory; a lock file keeps others out.
 
+mod batch;
 mod database;
 mod index;
 mod queue;

@@ -44,6 +44,8 @@ impl Reader {
             pool: SqlitePoolOptions::new()
                 .max_connections(CONNECTIONS)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
+                // A connection to a file does not go stale.
+                .test_before_acquire(false)
                 // A file that was put in the place of another is noticed.
                 .max_lifetime(Duration::from_secs(60))
                 .connect_lazy_with(options),
