@@ -10,8 +10,8 @@ WORKDIR /build
 # change. The targets of the manifest stand in as empty files.
 COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src tests benches/create \
-    && echo 'fn main() {}' | tee src/main.rs tests/suite.rs benches/create/main.rs \
+RUN mkdir -p src tests benches/create benches/list \
+    && echo 'fn main() {}' | tee src/main.rs tests/suite.rs benches/create/main.rs benches/list/main.rs \
     && touch src/lib.rs \
     && cargo build --release --locked --bin kootask
 

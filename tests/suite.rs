@@ -19,6 +19,7 @@ mod cli;
 mod config;
 mod durability;
 mod hostile;
+mod openapi;
 mod packaging;
 mod store;
 mod support;

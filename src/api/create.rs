@@ -18,7 +18,7 @@ use crate::task::service::CreateError;
 use crate::task::{Identifier, NewTask, TaskId, TaskParameters, TaskService};
 
 /// The most characters of an `Idempotency-Key`.
-const MAX_KEY_LENGTH: usize = 255;
+pub(super) const MAX_KEY_LENGTH: usize = 255;
 
 /// The answer to a create call.
 #[derive(Debug, Serialize, ToSchema)]

@@ -16,7 +16,7 @@ use crate::task::list::{Filter, Order, Page};
 use crate::task::{Identifier, Task, TaskId, TaskService, TaskStatus, TaskType};
 
 /// The most tasks of a page, and as many as there are without `pageSize`.
-const MAX_PAGE_SIZE: u16 = 100;
+pub(super) const MAX_PAGE_SIZE: u16 = 100;
 
 /// A page of tasks.
 #[derive(Debug, Serialize, ToSchema)]

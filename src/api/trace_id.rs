@@ -11,7 +11,7 @@ pub const X_TRACEID: HeaderName = HeaderName::from_static("x-traceid");
 /// The length of a generated id, KooDrive's "58位".
 const GENERATED_LENGTH: usize = 58;
 /// The longest id accepted from a client.
-const MAX_LENGTH: usize = 128;
+pub(super) const MAX_LENGTH: usize = 128;
 
 /// 1–128 visible ASCII characters that name a request in every log line.
 #[derive(Debug, Clone)]

@@ -184,7 +184,7 @@ pub struct ImportResult {
     pub failures: Vec<ImportFailure>,
 }
 
-/// A user that was not imported; its JSON is that of the wire.
+/// A user that was not imported, as on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportFailure {

@@ -1,5 +1,5 @@
 """What the run adds to schemathesis: the tasks that exist, the rules that a
-schema cannot express, and a record of the answers that were reached."""
+schema cannot express, and a record of the answers that were seen."""
 
 import os
 
@@ -7,52 +7,71 @@ import schemathesis
 from schemathesis.openapi.checks import RejectedPositiveData
 
 TASKS = "/koodrive/ose/v1/task/"
-MAX_ID = 2**63 - 1
+IDS = range(1, 2**63)
 
-reached = set()
+seen = set()
 
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """Puts tasks that exist in the place of the document's examples."""
+    """Adds what exists to the document's examples, and where those exist what
+    does not."""
     transfer, batch_import = os.environ["TRANSFER_ID"], os.environ["IMPORT_ID"]
     paths = raw_schema["paths"]
-    give_examples(paths[TASKS + "{task_id}"], "task_id", transfer, batch_import)
-    give_examples(paths[TASKS + "result"], "taskId", batch_import)
-    give_examples(paths[TASKS + "list"], "pageCursor", transfer)
+    add_examples(paths[TASKS + "{task_id}"], "task_id", transfer, batch_import)
+    add_examples(paths[TASKS + "result"], "taskId", batch_import)
+    add_examples(paths[TASKS + "list"], "pageCursor", transfer)
+    add_examples(paths[TASKS + "dstUserInfo/{src_user_id}"], "src_user_id", "nobody")
 
 
-def give_examples(path, name, *values):
+def add_examples(path, name, *values):
     for parameter in path["get"]["parameters"]:
         if parameter.get("name") == name:
-            parameter.pop("example", None)
-            parameter["examples"] = {value: {"value": value} for value in values}
+            documented = parameter.pop("example", values[0])
+            parameter["examples"] = {
+                value: {"value": value} for value in [documented, *values]
+            }
+
+
+@schemathesis.hook
+def before_add_examples(context, examples):
+    """Adds a request that is too old: X-Date is otherwise always current."""
+    current = examples[0]
+    old = context.operation.Case(
+        path_parameters=current.path_parameters,
+        query=current.query,
+        headers={**current.headers, "X-Date": "20251103T070140Z"},
+        body=current.body,
+        media_type=current.media_type,
+    )
+    examples.append(old)
 
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """Drops the refusals of what is valid by its schema alone."""
+    """Lets pass that a request is refused which only its schema allows."""
     refused = isinstance(failure, RejectedPositiveData)
     return not (refused and breaks_a_further_rule(case, response))
 
 
 def breaks_a_further_rule(case, response):
-    body = case.body if isinstance(case.body, dict) else {}
-    query = case.query or {}
-    ids = [query.get("taskId"), query.get("taskid"), query.get("pageCursor")]
-    ids.append((case.path_parameters or {}).get("task_id"))
     if response.status_code == 422:
-        # An Idempotency-Key that came before, with another body.
+        # A key that came before, with another body.
         return "Idempotency-Key" in case.headers
     if response.status_code != 400:
         return False
+    body = case.body if isinstance(case.body, dict) else {}
+    query = case.query or {}
+    path = case.path_parameters or {}
+    spellings = [query[name] for name in ("taskId", "taskid") if query.get(name)]
+    ids = [*spellings, query.get("pageCursor"), path.get("task_id")]
     return (
-        # A user cannot receive their own files.
-        (not body.get("taskType") and body.get("srcUserId") == body.get("dstUserId") is not None)
-        # The pattern of an id lets through numbers of 19 digits that are too large.
-        or any(id and int(id) > MAX_ID for id in ids)
-        # Two spellings of one parameter, which must agree.
-        or (query.get("taskId") and query.get("taskid"))
+        # Nobody receives their own files.
+        ("srcUserId" in body and body["srcUserId"] == body.get("dstUserId"))
+        # An id has at most 19 digits, but not all such numbers are below 2^63.
+        or any(len(id) == 19 and int(id) not in IDS for id in ids if id)
+        # The two spellings of one parameter must agree.
+        or len(set(spellings)) > 1
         # A transfer has no import result.
         or "must be the id of a batch import" in response.text
     )
@@ -60,9 +79,9 @@ def breaks_a_further_rule(case, response):
 
 @schemathesis.hook
 def after_call(context, case, response):
-    """Records which statuses each call was answered with."""
+    """Records with which statuses each call was answered."""
     answer = f"{case.operation.definition.raw['operationId']} {response.status_code}"
-    if answer not in reached:
-        reached.add(answer)
+    if answer not in seen:
+        seen.add(answer)
         with open(os.environ["REACHED"], "a") as file:
             print(answer, file=file)

@@ -7,20 +7,27 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{Deprecated, Ref, RefOr, Required, Schema};
 
 use super::{examples, field, schemas};
+use crate::api::{create, list, trace_id};
 use crate::task::{Identifier, TaskId, TaskStatus, TaskType};
 
 /// The headers that every call takes, by their names among the components.
 const SHARED: [&str; 4] = ["X-User-Id", "X-Date", "language", "X-Traceid"];
 
+/// The visible ASCII characters.
+const VISIBLE: &str = "[!-~]";
+
 /// The headers that every call takes.
 pub(super) fn components() -> Vec<(String, RefOr<Parameter>)> {
     let [user_id, date, language, trace_id] = SHARED;
+    let date_form = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^[0-9]{8}T[0-9]{6}Z$"));
     let headers = [
         header(user_id, schemas::of::<Identifier>())
             .required(Required::True)
             .description(Some("The acting user."))
             .example(Some(json!(examples::USER_ID))),
-        header(date, matching("^[0-9]{8}T[0-9]{6}Z$"))
+        header(date, date_form)
             .required(Required::True)
             .description(Some(
                 "The time of the request in UTC: `YYYYMMDD'T'HHMMSS'Z'`. At most 15 minutes old \
@@ -33,7 +40,7 @@ pub(super) fn components() -> Vec<(String, RefOr<Parameter>)> {
                  `zh-CN`. Unknown or absent is `en-US`; never an error.",
             ))
             .example(Some(json!("en-US"))),
-        header(trace_id, matching(TRACE_ID)).description(Some(
+        header(trace_id, trace_id_form()).description(Some(
             "Names the request in logs: 1 to 128 visible ASCII characters. Comes back in the \
                  answer's `X-Traceid`; absent: one of 58 characters is made.",
         )),
@@ -43,7 +50,9 @@ pub(super) fn components() -> Vec<(String, RefOr<Parameter>)> {
 }
 
 /// The form of a trace id.
-pub(super) const TRACE_ID: &str = "^[!-~]{1,128}$";
+pub(super) fn trace_id_form() -> ObjectBuilder {
+    schemas::matching(VISIBLE, trace_id::MAX_LENGTH)
+}
 
 /// References to the headers that every call takes.
 pub(super) fn shared() -> impl Iterator<Item = Ref> {
@@ -54,7 +63,11 @@ pub(super) fn shared() -> impl Iterator<Item = Ref> {
 /// The parameters of the create call.
 pub(super) fn create() -> Vec<ParameterBuilder> {
     vec![
-        header("Idempotency-Key", matching("^[!-~]{1,255}$")).description(Some(
+        header(
+            "Idempotency-Key",
+            schemas::matching(VISIBLE, create::MAX_KEY_LENGTH),
+        )
+        .description(Some(
             "Makes a retry safe: within 24 hours the same key, tenant and body give the first \
              answer again; the same key with another body gets 422. A signed request without it \
              has its signature for a key.",
@@ -67,8 +80,8 @@ pub(super) fn list() -> Vec<ParameterBuilder> {
     let statuses = ArrayBuilder::new().items(schemas::of::<TaskStatus>());
     let page_size = schemas::integer()
         .minimum(Some(1))
-        .maximum(Some(100))
-        .default(Some(json!(100)));
+        .maximum(Some(list::MAX_PAGE_SIZE))
+        .default(Some(json!(list::MAX_PAGE_SIZE)));
     let order = ObjectBuilder::new()
         .schema_type(Type::String)
         .enum_values(Some(["asc", "desc"]))
@@ -144,11 +157,4 @@ fn parameter(
         .parameter_in(parameter_in)
         .required(Required::False)
         .schema(Some(schema))
-}
-
-/// A string of this form.
-pub(super) fn matching(pattern: &str) -> ObjectBuilder {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .pattern(Some(pattern))
 }

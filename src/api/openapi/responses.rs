@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use utoipa::openapi::example::{Example, ExampleBuilder};
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::response::ResponseBuilder;
-use utoipa::openapi::schema::AllOfBuilder;
+use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, Response, ResponsesBuilder, Schema};
 
 use super::calls::Call;
@@ -168,11 +168,15 @@ fn header_ref(name: &str) -> Ref {
 
 /// The headers of answers.
 pub(super) fn headers() -> [(String, RefOr<Header>); 4] {
-    let text = || parameters::matching("^.+$");
+    let text = || {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+    };
     [
         header(
             TRACE_ID,
-            parameters::matching(parameters::TRACE_ID),
+            parameters::trace_id_form(),
             "The request's trace id: the client's, or the one that was made for it.",
         ),
         header(

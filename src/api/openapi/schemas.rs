@@ -55,10 +55,7 @@ impl ToSchema for Identifier {}
 
 impl PartialSchema for Identifier {
     fn schema() -> RefOr<Schema> {
-        let most = Self::MAX_LENGTH;
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .pattern(Some(format!("^[A-Za-z0-9_-]{{1,{most}}}$")))
+        matching("[A-Za-z0-9_-]", Self::MAX_LENGTH)
             .description(Some(
                 "The id of a user, an organization, a result or a tenant. Always a string: a \
                  JSON number of its size loses digits in many clients.",
@@ -74,6 +71,8 @@ impl PartialSchema for TaskId {
         ObjectBuilder::new()
             .schema_type(Type::String)
             .pattern(Some("^[1-9][0-9]{0,18}$"))
+            .min_length(Some(1))
+            .max_length(Some(19))
             .description(Some(
                 "A positive decimal integer below 2^63, as a string. Ids sort by the time of \
                  creation.",
@@ -117,6 +116,15 @@ impl PartialSchema for Time {
             .description(Some("A time in UTC, to the millisecond."))
             .into()
     }
+}
+
+/// A string of one to `most` characters, each of this class.
+pub(super) fn matching(class: &str, most: usize) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(format!("^{class}{{1,{most}}}$")))
+        .min_length(Some(1))
+        .max_length(Some(most))
 }
 
 pub(super) fn integer() -> ObjectBuilder {

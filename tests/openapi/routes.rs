@@ -1,0 +1,47 @@
+//! The document's paths and methods are the service's.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use kootask::api::{CREATE, DETAIL, LIST, RECIPIENT, RESULT};
+
+use super::{document, operations};
+use crate::support::TestApp;
+
+/// The paths in the source of the routes' constants.
+fn constants() -> BTreeSet<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api/mod.rs");
+    let source = std::fs::read_to_string(path).unwrap();
+    let constants = source.lines().filter(|line| line.starts_with("pub const "));
+    let path = |line: &str| line.split('"').nth(1).unwrap().to_owned();
+    constants.map(path).collect()
+}
+
+#[test]
+fn the_paths_are_exactly_the_routes() {
+    let document = document();
+    let documented: BTreeSet<_> = operations(&document)
+        .into_keys()
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(documented, constants());
+    let routes = [CREATE, LIST, DETAIL, RESULT, RECIPIENT];
+    assert_eq!(documented, routes.map(str::to_owned).into());
+}
+
+#[tokio::test]
+async fn the_methods_are_those_that_the_service_allows() {
+    let app = TestApp::dev().await;
+    for ((path, method), _) in operations(&document()) {
+        let answer = app.call("BREW", &path.replace(['{', '}'], "")).send().await;
+        assert_eq!(answer.status, 405, "{path}");
+        let allowed: BTreeSet<_> = answer.header("Allow").split(',').collect();
+        let expected = match method.as_str() {
+            // Whoever may GET may HEAD.
+            "GET" => BTreeSet::from(["GET", "HEAD"]),
+            other => BTreeSet::from([other]),
+        };
+        assert_eq!(allowed, expected, "{path}");
+    }
+    app.stop().await;
+}
