@@ -1,7 +1,8 @@
 //! The trace id of a request (`X-Traceid`): taken from the client or made.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use rand::Rng;
+use uuid::Uuid;
+use uuid::fmt::Simple;
 
 use crate::error::{Reason, Violation};
 
@@ -18,17 +19,16 @@ pub(super) const MAX_LENGTH: usize = 128;
 pub struct TraceId(HeaderValue);
 
 impl TraceId {
-    /// Makes a new id: 58 random lower-case hexadecimal digits.
+    /// Makes a new id: 58 lower-case hexadecimal digits, of two random UUIDs.
     #[must_use]
     pub fn generate() -> Self {
-        let mut random = [0_u8; GENERATED_LENGTH / 2];
-        rand::rng().fill(&mut random);
-        let mut text = [0_u8; GENERATED_LENGTH];
-        // Cannot fail: the buffer is twice the input, and hex is visible ASCII.
-        if hex::encode_to_slice(random, &mut text).is_err() {
-            return Self(HeaderValue::from_static("-"));
+        let mut digits = [0_u8; 2 * Simple::LENGTH];
+        for half in digits.chunks_exact_mut(Simple::LENGTH) {
+            Uuid::new_v4().simple().encode_lower(half);
         }
-        Self(HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("-")))
+        let id = digits.get(..GENERATED_LENGTH).unwrap_or_default();
+        // Cannot fail: hexadecimal digits are visible ASCII.
+        Self(HeaderValue::from_bytes(id).unwrap_or(HeaderValue::from_static("-")))
     }
 
     /// The id that `headers` carry, if any.
