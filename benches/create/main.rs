@@ -25,6 +25,7 @@
 
 mod bare;
 mod contender;
+mod figures;
 mod load;
 mod process;
 mod report;

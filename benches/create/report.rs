@@ -1,6 +1,7 @@
 //! The figures of a run, and how they compare with the bars.
 
 use crate::contender::{Contender, LIMIT, MEMORY, SQLITE};
+use crate::figures::{median, megabytes};
 use crate::process::{Memory, Window};
 
 /// Everything measured at one number of connections.
@@ -258,20 +259,4 @@ fn requests(window: &Window) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 fn milliseconds(microseconds: u64) -> f64 {
     microseconds as f64 / 1e3
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / 1e6
-}
-
-/// The middle value; of an even number, the mean of the two in the middle.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len().is_multiple_of(2) {
-        f64::midpoint(values[middle - 1], values[middle])
-    } else {
-        values[middle]
-    }
 }

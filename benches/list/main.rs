@@ -28,6 +28,8 @@
 #[allow(dead_code, reason = "shared")]
 #[path = "../create/bare.rs"]
 mod bare;
+#[path = "../create/figures.rs"]
+mod figures;
 #[path = "../create/load.rs"]
 mod load;
 #[allow(dead_code, reason = "shared")]

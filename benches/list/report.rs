@@ -4,6 +4,7 @@ use std::error::Error;
 
 use hdrhistogram::Histogram;
 
+use crate::figures::{median, megabytes};
 use crate::fill::Filled;
 use crate::operation::OPERATIONS;
 use crate::process::Window;
@@ -165,20 +166,4 @@ fn counted(tasks: u64) -> String {
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 fn quantile(latencies: &Histogram<u64>, quantile: f64) -> f64 {
     latencies.value_at_quantile(quantile) as f64 / 1e3
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / 1e6
-}
-
-/// The middle value; of an even number, the mean of the two in the middle.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len().is_multiple_of(2) {
-        f64::midpoint(values[middle - 1], values[middle])
-    } else {
-        values[middle]
-    }
 }
