@@ -4,6 +4,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::batch::Batch;
@@ -103,20 +104,14 @@ impl Source {
         let mut database = Database {
             source: self.clone(),
             fingerprints: Fingerprints::load(&connection)?,
-            keys: Index::load(
-                &connection,
-                IndexKind::IdempotencyKey,
-                SharedTail::default(),
-            )?,
-            source_users: Index::load(
-                &connection,
-                IndexKind::SourceUser,
-                self.source_users.clone(),
-            )?,
+            keys: Index::load(&connection, IndexKind::IdempotencyKey)?,
+            source_users: Index::load(&connection, IndexKind::SourceUser)?,
             connection,
         };
         database.load_young_keys()?;
         database.load_young_source_users()?;
+        // Not before they are whole: reads go on while a database is reopened.
+        database.source_users.share(self.source_users.clone());
         Ok(database)
     }
 }
@@ -136,10 +131,8 @@ impl Database {
 
     fn load_young_keys(&mut self) -> Result<(), DatabaseError> {
         // The first id that has not expired is to be kept.
-        let after = self
-            .keys
-            .last_indexed()
-            .max(self.expired().saturating_sub(1));
+        let expired = Self::expired(self.source.clock.now());
+        let after = self.keys.last_indexed().max(expired.saturating_sub(1));
         let mut statement = self
             .connection
             .prepare("SELECT key_digest, task_id FROM idempotency WHERE task_id > ?1")?;
@@ -172,9 +165,9 @@ impl Database {
         Ok(())
     }
 
-    /// The id below which idempotency keys have expired.
-    fn expired(&self) -> i64 {
-        TaskId::first_at(idempotency::expiry(self.source.clock.now())).get()
+    /// The id below which idempotency keys have expired at `now`.
+    fn expired(now: Timestamp) -> i64 {
+        TaskId::first_at(idempotency::expiry(now)).get()
     }
 
     /// The fingerprints of this database.
@@ -189,7 +182,7 @@ impl Database {
     pub(super) fn commit(&mut self, jobs: &[Job]) -> Result<Vec<Done>, DatabaseError> {
         self.source.check()?;
         let now = self.source.clock.now();
-        let expired = self.expired();
+        let expired = Self::expired(now);
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -21,7 +21,6 @@ use sha2::{Digest, Sha256};
 use self::merge::Merge;
 use self::run::{Flush, Run, RunState};
 pub(super) use self::tail::SharedTail;
-use self::tail::Tail;
 
 /// An entry: a key's fingerprint and the id of the task it belongs to.
 pub(super) type Entry = (u64, i64);
@@ -102,25 +101,27 @@ pub(super) struct Index {
 impl Index {
     /// The index as the database holds it, before its young entries: the caller
     /// hands those after [`Index::last_indexed`] to [`Index::committed`].
-    pub(super) fn load(
-        connection: &Connection,
-        kind: IndexKind,
-        tail: SharedTail,
-    ) -> rusqlite::Result<Self> {
+    pub(super) fn load(connection: &Connection, kind: IndexKind) -> rusqlite::Result<Self> {
         // What was being written when the process ended is begun again.
         connection.execute(
             "UPDATE index_run SET state = ?1 WHERE kind = ?2 AND state = ?3",
             params![RunState::Retired, kind as u8, RunState::Building],
         )?;
-        *tail.write() = Tail::default();
         Ok(Self {
             kind,
-            tail,
+            tail: SharedTail::default(),
             runs: Run::load_all(connection, kind, RunState::Live)?,
             flush: None,
             merges: Vec::new(),
             retired: Run::load_all(connection, kind, RunState::Retired)?,
         })
+    }
+
+    /// Puts the young entries in the place of those that readers see in
+    /// `shared`, all at once, and shares them from then on.
+    pub(super) fn share(&mut self, shared: SharedTail) {
+        std::mem::swap(&mut *shared.write(), &mut *self.tail.write());
+        self.tail = shared;
     }
 
     /// The newest task whose entry is in a run; zero if there is none.
