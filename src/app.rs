@@ -20,9 +20,7 @@ use crate::auth::layer::AuthLayer;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::error::ApiError;
-use crate::store::memory::MemoryStore;
-use crate::store::sqlite::{self, SqliteStore};
-use crate::store::{StoreContext, StoreUrl, TaskRepository};
+use crate::store::{self, OpenError, StoreContext, TaskRepository};
 use crate::task::TaskService;
 use crate::task::clock::SharedClock;
 
@@ -39,22 +37,32 @@ impl App {
     ///
     /// # Errors
     ///
-    /// [`sqlite::OpenError`] when the store cannot be opened.
-    pub async fn build(config: &Config, clock: SharedClock) -> Result<Self, sqlite::OpenError> {
+    /// [`OpenError`] when the store cannot be opened.
+    pub async fn build(config: &Config, clock: SharedClock) -> Result<Self, OpenError> {
         let context = StoreContext {
             node: config.id.node,
             clock: clock.clone(),
+            migrate: config.store.migrate,
+            max_connections: config.store.max_connections,
         };
-        let repository: Arc<dyn TaskRepository> = match &config.store.url {
-            StoreUrl::Memory => Arc::new(MemoryStore::new(context)),
-            StoreUrl::Sqlite(path) => Arc::new(SqliteStore::open(path, context).await?),
-        };
+        let repository = store::open(&config.store.url, context).await?;
+        Ok(Self::with_repository(config, clock, repository))
+    }
+
+    /// Puts the service together over this repository, whatever
+    /// `config.store` says.
+    #[must_use]
+    pub fn with_repository(
+        config: &Config,
+        clock: SharedClock,
+        repository: Arc<dyn TaskRepository>,
+    ) -> Self {
         let directory = config
             .directory
             .file
             .clone()
             .map_or_else(Directory::default, Directory::watch);
-        Ok(Self {
+        Self {
             tasks: TaskService::new(Arc::clone(&repository), directory),
             authenticator: Arc::new(Authenticator::new(
                 config.auth.mode,
@@ -67,7 +75,7 @@ impl App {
                 body: config.server.body_limit,
                 timeout: config.server.request_timeout,
             },
-        })
+        }
     }
 
     /// The routes.

@@ -101,7 +101,9 @@ fn kept(label: &Path) -> Option<Label> {
 fn create(database: &Path) -> Result<(), Box<dyn Error>> {
     let context = StoreContext {
         clock: Arc::new(SystemClock),
-        node: 0,
+        node: None,
+        migrate: true,
+        max_connections: 2,
     };
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

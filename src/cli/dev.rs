@@ -22,7 +22,7 @@ pub(super) struct Dev {
     /// Where to listen [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// Where to keep tasks, memory: or sqlite://PATH [default: memory:]
+    /// Where to keep tasks: memory:, sqlite://PATH or postgres://… [default: memory:]
     #[arg(long, value_name = "URL")]
     store: Option<StoreUrl>,
     /// The configuration file

@@ -2,6 +2,7 @@
 
 mod config_check;
 mod dev;
+mod migrate;
 mod openapi;
 mod serve;
 mod sign;
@@ -24,6 +25,8 @@ enum Command {
     Dev(dev::Dev),
     /// Run the service
     Serve(serve::Serve),
+    /// Bring the store's schema up to date
+    Migrate(migrate::Migrate),
     /// Sign a request with an app secret
     Sign(sign::Sign),
     /// Print the OpenAPI document of the calls
@@ -49,6 +52,7 @@ pub fn run() -> ExitCode {
         None => dev::Dev::default().run(),
         Some(Command::Dev(dev)) => dev.run(),
         Some(Command::Serve(serve)) => serve.run(),
+        Some(Command::Migrate(migrate)) => migrate.run(),
         Some(Command::Sign(sign)) => sign.run(),
         Some(Command::Openapi(openapi)) => openapi.run(),
         Some(Command::Config(ConfigCommand::Check(check))) => check.run(),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -80,16 +81,20 @@ pub(super) fn serve(
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
         );
-        let app = App::build(config, Arc::new(SystemClock)).await?;
-        let server = Server::bind(app, &config.server)
-            .map_err(|error| format!("cannot listen on {}: {error}", config.server.listen))?;
-        listening(server.address()?);
-        let shutdown = async {
+        let mut shutdown = pin!(async {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
+        });
+        let app = tokio::select! {
+            app = App::build(config, Arc::new(SystemClock)) => app?,
+            // It can wait for a database.
+            () = &mut shutdown => return Ok(()),
         };
+        let server = Server::bind(app, &config.server)
+            .map_err(|error| format!("cannot listen on {}: {error}", config.server.listen))?;
+        listening(server.address()?);
         Ok(server.run(shutdown).await?)
     })
 }

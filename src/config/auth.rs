@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::secret::{Secret, SecretText, redacted};
 use super::setting::{Problems, Setting, SettingType};
 use super::table::List;
 use crate::auth::signature::SigningKey;
@@ -133,23 +134,6 @@ struct RawToken {
 
 impl SettingType for AuthMode {}
 impl SettingType for TokenDigest {}
-impl SettingType for SecretText {}
-
-/// A secret as written; its `Debug` shows nothing.
-#[derive(Debug, Clone)]
-struct SecretText(SecretString);
-
-impl FromStr for SecretText {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.is_empty() {
-            Err("is empty")
-        } else {
-            Ok(Self(text.into()))
-        }
-    }
-}
 
 impl RawAuth {
     pub(super) fn judge(self, default_mode: AuthMode, problems: &mut Problems) -> AuthConfig {
@@ -195,42 +179,20 @@ impl RawApp {
         let tenant_id = self
             .tenant_id
             .required(&format!("{key}.tenant_id"), problems);
-        match (self.app_secret.is_set(), self.app_secret_file.is_set()) {
-            (true, true) => problems.add(key, "has both app_secret and app_secret_file; give one"),
-            (false, false) => problems.add(key, "needs app_secret or app_secret_file"),
-            _ => {}
+        let secret = Secret {
+            text: self.app_secret,
+            file: self.app_secret_file,
+        };
+        if !secret.is_set() {
+            problems.add(key, "needs app_secret or app_secret_file");
         }
-        let inline = self
-            .app_secret
-            .optional(&format!("{key}.app_secret"), problems);
-        let file_key = format!("{key}.app_secret_file");
-        let file = self.app_secret_file.optional(&file_key, problems);
-        let from_file = file.and_then(|path| {
-            let problem = |error| format!("{}: {error}", path.display());
-            read_secret(&path)
-                .map_err(|error| problems.add(file_key, problem(error)))
-                .ok()
-        });
+        let secret = secret.judge(key, "app_secret", problems);
         Some(AppConfig {
             app_id: app_id?,
             tenant_id: tenant_id?.into(),
-            secret: inline.map(|SecretText(secret)| secret).or(from_file)?,
+            secret: secret?,
         })
     }
-}
-
-/// The secret in a file, without the line end that editors add.
-///
-/// # Errors
-///
-/// A text that says why there is none; never the secret.
-pub fn read_secret(path: &std::path::Path) -> Result<SecretString, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let secret = text.trim_end_matches(['\r', '\n']);
-    if secret.is_empty() {
-        return Err("the file is empty".to_owned());
-    }
-    Ok(secret.into())
 }
 
 impl RawToken {
@@ -264,8 +226,7 @@ impl fmt::Display for AuthConfig {
         for app in &self.apps {
             writeln!(formatter, "\n[[auth.apps]]\napp_id = \"{}\"", app.app_id)?;
             writeln!(formatter, "tenant_id = \"{}\"", app.tenant_id.as_str())?;
-            let length = app.secret.expose_secret().len();
-            writeln!(formatter, "app_secret = \"[REDACTED, {length} bytes]\"")?;
+            writeln!(formatter, "app_secret = {}", redacted(&app.secret))?;
         }
         for entry in &self.tokens {
             let digest = hex::encode(entry.digest.0);

@@ -4,7 +4,9 @@
 //! `config/default.toml` is the reference of every key.
 
 mod auth;
+mod secret;
 mod setting;
+mod store;
 mod table;
 
 use std::fmt;
@@ -17,8 +19,10 @@ use config::builder::DefaultState;
 use config::{ConfigBuilder, Environment, File, FileFormat, Source};
 use serde::Deserialize;
 
-pub use self::auth::{AppConfig, AuthConfig, TokenConfig, read_secret};
+pub use self::auth::{AppConfig, AuthConfig, TokenConfig};
+pub use self::secret::read_secret;
 use self::setting::{Problems, Setting};
+pub use self::store::StoreConfig;
 use self::table::Table;
 use crate::auth::AuthMode;
 use crate::store::StoreUrl;
@@ -57,18 +61,11 @@ pub struct ServerConfig {
     pub shutdown_grace: Duration,
 }
 
-/// `[store]`: where tasks are kept.
-#[derive(Debug, Clone)]
-pub struct StoreConfig {
-    /// The store.
-    pub url: StoreUrl,
-}
-
 /// `[id]`: how task ids are made.
 #[derive(Debug, Clone)]
 pub struct IdConfig {
-    /// This instance's node number, 0–65,535.
-    pub node: u16,
+    /// This instance's node number, 0–65,535; the store's choice if `None`.
+    pub node: Option<u16>,
 }
 
 /// `[directory]`: the users' names.
@@ -187,7 +184,6 @@ impl Config {
             problems.add(key.to_string(), "there is no such setting");
         })
         .map_err(|_| ConfigError::Unusable)?;
-        let store = raw.store.settings("store", &mut problems);
         let id = raw.id.settings("id", &mut problems);
         let auth = raw.auth.settings("auth", &mut problems);
         let directory = raw.directory.settings("directory", &mut problems);
@@ -196,13 +192,12 @@ impl Config {
                 .server
                 .settings("server", &mut problems)
                 .judge(&mut problems),
-            store: StoreConfig {
-                url: store
-                    .url
-                    .or("store.url", defaults.store_url(), &mut problems),
-            },
+            store: raw
+                .store
+                .settings("store", &mut problems)
+                .judge(defaults.store_url(), &mut problems),
             id: IdConfig {
-                node: id.node.or("id.node", 0, &mut problems),
+                node: id.node.optional("id.node", &mut problems),
             },
             auth: auth.judge(defaults.auth_mode(), &mut problems),
             directory: DirectoryConfig {
@@ -236,7 +231,7 @@ fn toml_source(text: &str) -> Result<impl Source + Send + Sync + 'static, Config
 #[serde(default)]
 struct RawConfig {
     server: Table<RawServer>,
-    store: Table<RawStore>,
+    store: Table<store::RawStore>,
     id: Table<RawId>,
     auth: Table<auth::RawAuth>,
     directory: Table<RawDirectory>,
@@ -250,12 +245,6 @@ struct RawServer {
     request_timeout: Setting<jiff::SignedDuration>,
     body_limit: Setting<ByteSize>,
     shutdown_grace: Setting<jiff::SignedDuration>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RawStore {
-    url: Setting<StoreUrl>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -328,8 +317,10 @@ impl fmt::Display for Config {
             "shutdown_grace = \"{}\"",
             in_words(server.shutdown_grace)
         )?;
-        writeln!(formatter, "\n[store]\nurl = {}", toml_string(&store.url))?;
-        writeln!(formatter, "\n[id]\nnode = {}\n", id.node)?;
+        writeln!(formatter, "\n{store}")?;
+        if let Some(node) = id.node {
+            writeln!(formatter, "[id]\nnode = {node}\n")?;
+        }
         if let Some(file) = &directory.file {
             writeln!(
                 formatter,

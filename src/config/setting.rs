@@ -29,16 +29,30 @@ impl<T> Default for Setting<T> {
 
 /// A type that settings have.
 pub(super) trait SettingType: FromStr<Err: Display> {
-    /// Whether the file may hold it as a number. Other types are text: a number
-    /// such as `1.10` would be another text when written again.
-    const IS_NUMBER: bool = false;
+    /// How the file may hold it, but for text.
+    const FORM: Form = Form::Text;
+}
+
+/// How a file holds a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As text alone: a number such as `1.10` would be another text when written
+    /// again.
+    Text,
+    /// Also as a number.
+    Number,
+    /// Also as `true` or `false`.
+    Boolean,
 }
 
 impl SettingType for u16 {
-    const IS_NUMBER: bool = true;
+    const FORM: Form = Form::Number;
 }
 impl SettingType for ByteSize {
-    const IS_NUMBER: bool = true;
+    const FORM: Form = Form::Number;
+}
+impl SettingType for bool {
+    const FORM: Form = Form::Boolean;
 }
 impl SettingType for SignedDuration {}
 impl SettingType for SocketAddr {}
@@ -47,11 +61,23 @@ impl SettingType for Timestamp {}
 impl SettingType for Identifier {}
 impl SettingType for StoreUrl {}
 
+impl Form {
+    /// What a value of another form is told.
+    const fn demand(self) -> &'static str {
+        match self {
+            Self::Text => "must be text, in quotation marks",
+            Self::Number => "must be a number",
+            Self::Boolean => "must be true or false",
+        }
+    }
+}
+
 /// A value of any type.
 #[derive(serde::Deserialize)]
 #[serde(untagged)]
 enum Scalar {
     Integer(i64),
+    Boolean(bool),
     Text(String),
     Other(IgnoredAny),
 }
@@ -60,9 +86,9 @@ impl<'de, T: SettingType> Deserialize<'de> for Setting<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = match Scalar::deserialize(deserializer)? {
             Scalar::Text(text) => Ok(text),
-            Scalar::Integer(value) if T::IS_NUMBER => Ok(value.to_string()),
-            _ if T::IS_NUMBER => Err("must be a number".to_owned()),
-            _ => Err("must be text, in quotation marks".to_owned()),
+            Scalar::Integer(value) if T::FORM == Form::Number => Ok(value.to_string()),
+            Scalar::Boolean(value) if T::FORM == Form::Boolean => Ok(value.to_string()),
+            _ => Err(T::FORM.demand().to_owned()),
         };
         let read = |text: String| text.parse().map_err(|error: T::Err| error.to_string());
         Ok(Self {

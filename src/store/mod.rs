@@ -1,21 +1,71 @@
 //! Where tasks are kept: one trait, and a backend in each folder.
 
 pub mod memory;
+pub mod postgres;
+mod queue;
+mod row;
+pub mod schema;
 pub mod sqlite;
 mod url;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
 use crate::task::clock::SharedClock;
 use crate::task::id::IdError;
-use crate::task::idempotency::Idempotency;
+use crate::task::idempotency::{Digest, Idempotency};
 use crate::task::life_cycle::{InvalidTransition, Transition};
 use crate::task::list::Page;
 use crate::task::{Identifier, ImportResult, NewTask, Task, TaskId, TenantId};
 
+use self::memory::MemoryStore;
+use self::postgres::PostgresStore;
+use self::schema::Migrated;
+use self::sqlite::SqliteStore;
 pub use self::url::StoreUrl;
+
+/// Opens the store at `url`.
+///
+/// # Errors
+///
+/// [`OpenError`].
+pub async fn open(
+    url: &StoreUrl,
+    context: StoreContext,
+) -> Result<Arc<dyn TaskRepository>, OpenError> {
+    Ok(match url {
+        StoreUrl::Memory => Arc::new(MemoryStore::new(context)),
+        StoreUrl::Sqlite(path) => Arc::new(SqliteStore::open(path, context).await?),
+        StoreUrl::Postgres(url) => Arc::new(PostgresStore::open(url, context).await?),
+    })
+}
+
+/// Brings the schema of the store at `url` up to date; `None` of a store that
+/// has none.
+///
+/// # Errors
+///
+/// [`OpenError`].
+pub async fn migrate(url: &StoreUrl) -> Result<Option<Migrated>, OpenError> {
+    Ok(match url {
+        StoreUrl::Memory => None,
+        StoreUrl::Sqlite(path) => Some(sqlite::migrate(path).await?),
+        StoreUrl::Postgres(url) => Some(postgres::migrate(url).await?),
+    })
+}
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The SQLite store.
+    #[error(transparent)]
+    Sqlite(#[from] sqlite::OpenError),
+    /// The PostgreSQL store.
+    #[error(transparent)]
+    Postgres(#[from] postgres::OpenError),
+}
 
 /// What [`TaskRepository::create`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +78,29 @@ pub enum Created {
     Mismatch,
 }
 
+impl Created {
+    /// The answer to a request whose key stands for the task `first`, which was
+    /// created by a request with this body.
+    fn again(request: &Idempotency, first: TaskId, body: Digest) -> Self {
+        if request.body == body {
+            Self::Before(first)
+        } else {
+            Self::Mismatch
+        }
+    }
+}
+
 /// Why a store did not do what it was asked to.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// As many requests wait as the store lets wait.
-    #[error("the store's queue is full")]
+    /// As many requests wait as the store lets wait, or one waited too long for
+    /// its turn.
+    #[error("too many requests wait for the store")]
     Overloaded,
+    /// The storage did not answer in time; whether a write took effect is
+    /// unknown.
+    #[error("the storage did not answer within {} s", .0.as_secs())]
+    TimedOut(Duration),
     /// No id can be made.
     #[error(transparent)]
     Id(#[from] IdError),
@@ -48,6 +115,16 @@ pub enum StoreError {
     Closed,
 }
 
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::PoolTimedOut => Self::Overloaded,
+            sqlx::Error::PoolClosed => Self::Closed,
+            error => Self::failed(error),
+        }
+    }
+}
+
 impl StoreError {
     fn failed(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Failed(Arc::new(cause))
@@ -57,7 +134,9 @@ impl StoreError {
 /// A store of tasks.
 ///
 /// Ids are drawn by the store, in the order in which tasks become visible: a
-/// reader never sees a task appear behind one that it saw before.
+/// reader never sees a task appear behind one that it saw before. Where several
+/// instances share a database this holds for the tasks of each; those of another
+/// can appear behind by as much as a commit takes and the clocks differ.
 pub trait TaskRepository: Send + Sync + 'static {
     /// Keeps `task` under a new id, unless `idempotency` shows that the same
     /// request did so within [`crate::task::idempotency::WINDOW`].
@@ -147,10 +226,15 @@ pub trait TaskRepository: Send + Sync + 'static {
 /// What every backend is opened with.
 #[derive(Clone)]
 pub struct StoreContext {
-    /// The node that ids are made for.
-    pub node: u16,
+    /// The node that ids are made for; the store's choice if `None`, which is 0
+    /// where no other instance shares the store.
+    pub node: Option<u16>,
     /// The clock of ids and expiry.
     pub clock: SharedClock,
+    /// Whether a schema that is behind is brought up to date, or else refused.
+    pub migrate: bool,
+    /// The most connections to a database server, from 2 on.
+    pub max_connections: u16,
 }
 
 /// Runs `attempt` until an id is free for it. The caller bounds the wait.

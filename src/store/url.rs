@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::postgres::PostgresUrl;
+
 /// A store as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreUrl {
@@ -12,6 +14,8 @@ pub enum StoreUrl {
     /// `sqlite://PATH`: a file on this machine. `sqlite://data/x.db` is
     /// relative to the working directory, `sqlite:///data/x.db` absolute.
     Sqlite(PathBuf),
+    /// `postgres://…`: a database that instances share.
+    Postgres(PostgresUrl),
 }
 
 impl FromStr for StoreUrl {
@@ -26,7 +30,8 @@ impl FromStr for StoreUrl {
                 }
                 _ => Err("a SQLite store is written sqlite://PATH"),
             },
-            _ => Err("must be \"memory:\" or \"sqlite://PATH\""),
+            Some(("postgres" | "postgresql", _)) => text.parse().map(Self::Postgres),
+            _ => Err("must be \"memory:\", \"sqlite://PATH\" or \"postgres://…\""),
         }
     }
 }
@@ -36,6 +41,7 @@ impl fmt::Display for StoreUrl {
         match self {
             Self::Memory => formatter.write_str("memory:"),
             Self::Sqlite(path) => write!(formatter, "sqlite://{}", path.display()),
+            Self::Postgres(url) => url.fmt(formatter),
         }
     }
 }

@@ -32,7 +32,7 @@ fn both_listen_on_loopback_with_the_same_limits() {
         assert_eq!(server.request_timeout, Duration::from_secs(10));
         assert_eq!(server.body_limit, 16 * 1024);
         assert_eq!(server.shutdown_grace, Duration::from_secs(20));
-        assert_eq!(config.id.node, 0);
+        assert_eq!(config.id.node, None);
         assert_eq!(config.directory.file, None);
         assert_eq!(config.auth.clock_skew, SignedDuration::from_secs(5));
         assert!(config.auth.apps.is_empty() && config.auth.tokens.is_empty());

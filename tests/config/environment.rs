@@ -51,7 +51,10 @@ fn every_setting_can_be_given_in_the_environment() {
             ("KOOTASK__SERVER__REQUEST_TIMEOUT", "3s"),
             ("KOOTASK__SERVER__BODY_LIMIT", "2KiB"),
             ("KOOTASK__SERVER__SHUTDOWN_GRACE", "4s"),
-            ("KOOTASK__STORE__URL", "sqlite:///x/y.db"),
+            ("KOOTASK__STORE__URL", "postgres://me@db/tasks"),
+            ("KOOTASK__STORE__PASSWORD", "a secret"),
+            ("KOOTASK__STORE__MIGRATE", "false"),
+            ("KOOTASK__STORE__MAX_CONNECTIONS", "9"),
             ("KOOTASK__ID__NODE", "42"),
             ("KOOTASK__DIRECTORY__FILE", "users.csv"),
         ],
@@ -65,7 +68,10 @@ fn every_setting_can_be_given_in_the_environment() {
     shutdown_grace = "4s"
 
     [store]
-    url = "sqlite:///x/y.db"
+    url = "postgres://me@db/tasks"
+    password = "[REDACTED, 8 bytes]"
+    max_connections = 9
+    migrate = false
 
     [id]
     node = 42

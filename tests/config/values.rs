@@ -87,9 +87,9 @@ fn sizes_out_of_range_are_refused() {
 
 #[test]
 fn a_node_is_of_16_bits() {
-    assert_eq!(read("[id]\nnode = 0").id.node, 0);
-    assert_eq!(read("[id]\nnode = 65535").id.node, 65_535);
-    assert_eq!(read("[id]\nnode = \"7\"").id.node, 7);
+    assert_eq!(read("[id]\nnode = 0").id.node, Some(0));
+    assert_eq!(read("[id]\nnode = 65535").id.node, Some(65_535));
+    assert_eq!(read("[id]\nnode = \"7\"").id.node, Some(7));
     for value in ["65536", "-1", "1.5", "\"one\"", "[1]"] {
         assert_eq!(
             keys_at_fault(&format!("[id]\nnode = {value}")),

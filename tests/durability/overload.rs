@@ -53,8 +53,10 @@ async fn beyond_the_queues_bound_creates_are_refused_at_once() {
     const MOST_WAITING: usize = 8192 + 1024;
     let place = Place::new();
     let context = StoreContext {
-        node: 1,
+        node: None,
         clock: Arc::new(SystemClock),
+        migrate: true,
+        max_connections: 2,
     };
     let store = Arc::new(SqliteStore::open(&place.path(), context).await.unwrap());
     let lock = WriteLock::take(&place);

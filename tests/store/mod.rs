@@ -38,8 +38,10 @@ impl MovedClock {
 
     fn context(self: &Arc<Self>, node: u16) -> StoreContext {
         StoreContext {
-            node,
+            node: Some(node),
             clock: self.clone(),
+            migrate: true,
+            max_connections: 8,
         }
     }
 }

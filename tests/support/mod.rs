@@ -4,6 +4,7 @@
 pub mod client;
 pub mod clock;
 pub mod credentials;
+pub mod postgres;
 pub mod process;
 pub mod raw;
 pub mod wire;

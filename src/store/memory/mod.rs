@@ -27,7 +27,7 @@ impl MemoryStore {
     #[must_use]
     pub fn new(context: StoreContext) -> Self {
         Self {
-            ids: IdGenerator::new(context.node, None, context.clock.clone()),
+            ids: IdGenerator::new(context.node.unwrap_or(0), None, context.clock.clone()),
             context,
             state: Mutex::default(),
         }

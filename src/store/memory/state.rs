@@ -44,12 +44,7 @@ impl State {
     /// What the same key did before.
     pub(super) fn first_use(&self, idempotency: Idempotency) -> Option<Created> {
         let (id, body) = self.keys.get(&idempotency.key)?;
-        let is_same = *body == idempotency.body;
-        Some(if is_same {
-            Created::Before(*id)
-        } else {
-            Created::Mismatch
-        })
+        Some(Created::again(&idempotency, *id, *body))
     }
 
     pub(super) fn insert(&mut self, task: Task, idempotency: Option<Idempotency>) {

@@ -7,9 +7,9 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::database::DatabaseError;
 use super::index::{Entry, Fingerprints, Index};
-use super::queue::{Done, Work};
-use super::row::TaskRow;
+use super::work::{Done, Work};
 use crate::store::Created;
+use crate::store::row::{NewRow, TaskRow};
 use crate::task::idempotency::{Digest, Idempotency};
 use crate::task::life_cycle::{InvalidTransition, Transition};
 use crate::task::{ImportResult, NewTask, Task, TaskId, TaskParameters, TaskStatus};
@@ -63,37 +63,21 @@ impl<'a> Batch<'a> {
     /// Does one job's work; what became of it, once the transaction is committed.
     pub(super) fn work(&mut self, work: &Work, now: Timestamp) -> Result<Done, DatabaseError> {
         match work {
-            Work::Create {
-                id,
-                task,
-                idempotency,
-            } => self
-                .create(*id, task, idempotency.as_ref())
-                .map(Done::Created),
+            Work::Create(new) => self.create(new).map(Done::Created),
             Work::TakeStep { id, step } => self.take_step(*id, step, now).map(Done::Stepped),
         }
     }
 
-    fn create(
-        &mut self,
-        id: TaskId,
-        task: &NewTask,
-        idempotency: Option<&Idempotency>,
-    ) -> Result<Created, DatabaseError> {
-        if let Some(idempotency) = idempotency {
+    fn create(&mut self, new: &NewRow) -> Result<Created, DatabaseError> {
+        if let Some(idempotency) = &new.idempotency {
             let fingerprint = self.fingerprints.of(&[], &idempotency.key);
             if let Some((first, body)) = self.first_use(idempotency, fingerprint)? {
-                let is_same = body == idempotency.body;
-                return Ok(if is_same {
-                    Created::Before(first)
-                } else {
-                    Created::Mismatch
-                });
+                return Ok(Created::again(idempotency, first, body));
             }
-            self.insert_key(id, idempotency, fingerprint)?;
+            self.insert_key(new.id, idempotency, fingerprint)?;
         }
-        self.insert_task(id, task)?;
-        Ok(Created::New(id))
+        self.insert_task(new.id, &new.task)?;
+        Ok(Created::New(new.id))
     }
 
     fn take_step(

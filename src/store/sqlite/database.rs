@@ -9,9 +9,10 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::batch::Batch;
 use super::index::{Entry, Fingerprints, Index, IndexKind, SharedTail};
-use super::queue::{Done, Job};
-use super::row::CorruptRow;
+use super::work::{Done, Work};
 use crate::store::StoreError;
+use crate::store::queue::Job;
+use crate::store::row::CorruptRow;
 use crate::task::clock::SharedClock;
 use crate::task::idempotency;
 use crate::task::{TaskId, TaskParameters};
@@ -179,7 +180,7 @@ impl Database {
     /// order. Without jobs it only does what waits.
     ///
     /// After an error the database must be opened anew.
-    pub(super) fn commit(&mut self, jobs: &[Job]) -> Result<Vec<Done>, DatabaseError> {
+    pub(super) fn commit(&mut self, jobs: &[Job<Work, Done>]) -> Result<Vec<Done>, DatabaseError> {
         self.source.check()?;
         let now = self.source.clock.now();
         let expired = Self::expired(now);

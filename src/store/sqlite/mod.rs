@@ -11,9 +11,8 @@
 mod batch;
 mod database;
 mod index;
-mod queue;
 mod reader;
-mod row;
+mod work;
 mod writer;
 
 use std::fs::{File, TryLockError};
@@ -24,12 +23,14 @@ use std::thread::JoinHandle;
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection};
-use tokio::sync::oneshot;
 
 use self::database::{Database, DatabaseError, Source};
 use self::index::SharedTail;
-use self::queue::{Done, Job, Queue, Request, Work};
 use self::reader::Reader;
+use self::work::{Done, Work};
+use super::queue::{Pending, Queue};
+use super::row::{NewRow, Request};
+use super::schema::{self, Migrated, SchemaError};
 use super::{Created, StoreContext, StoreError, TaskRepository, when_an_id_is_free};
 use crate::task::id::IdGenerator;
 use crate::task::idempotency::Idempotency;
@@ -38,6 +39,9 @@ use crate::task::list::Page;
 use crate::task::{Identifier, ImportResult, NewTask, Task, TaskId, TenantId};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/sqlite/migrations");
+
+/// The writes that wait for the writer.
+type WriteQueue = Queue<Work, Done>;
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -53,14 +57,13 @@ pub enum OpenError {
     /// Another process has the database open.
     #[error("{}: another process has this store open", .0.display())]
     InUse(PathBuf),
-    /// The schema cannot be brought up to date; a database newer than the
-    /// program is refused here.
-    #[error("{}: the schema cannot be brought up to date: {error}", path.display())]
-    Migration {
+    /// The schema is not, and cannot be made, what this program needs.
+    #[error("{}: {error}", path.display())]
+    Schema {
         /// The database.
         path: PathBuf,
         /// Why.
-        error: sqlx::Error,
+        error: SchemaError,
     },
     /// The database cannot be read.
     #[error("{}: {error}", path.display())]
@@ -75,7 +78,7 @@ pub enum OpenError {
 /// Tasks in a SQLite database.
 pub struct SqliteStore {
     ids: IdGenerator,
-    queue: Arc<Queue>,
+    queue: Arc<WriteQueue>,
     reader: Reader,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -88,7 +91,7 @@ impl SqliteStore {
     /// [`OpenError`].
     pub async fn open(path: &Path, context: StoreContext) -> Result<Self, OpenError> {
         let lock = lock(path)?;
-        migrate(path).await?;
+        prepare_schema(path, context.migrate).await?;
         let unreadable = |error: DatabaseError| OpenError::Unreadable {
             path: path.to_owned(),
             error: error.into(),
@@ -98,14 +101,14 @@ impl SqliteStore {
         let database = source.open().map_err(unreadable)?;
         let last = database.last_task_id().map_err(unreadable)?;
         let reader = Reader::new(path, database.fingerprints(), tail);
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(WriteQueue::default());
         let writer =
             spawn_writer(Arc::clone(&queue), database, lock).map_err(|error| OpenError::File {
                 path: path.to_owned(),
                 error,
             })?;
         Ok(Self {
-            ids: IdGenerator::new(context.node, last, context.clock),
+            ids: IdGenerator::new(context.node.unwrap_or(0), last, context.clock),
             queue,
             reader,
             writer: Mutex::new(Some(writer)),
@@ -116,7 +119,7 @@ impl SqliteStore {
 /// Starts the writer. It holds the lock, so that the file is free when, and not
 /// before, the last commit is done.
 fn spawn_writer(
-    queue: Arc<Queue>,
+    queue: Arc<WriteQueue>,
     database: Database,
     lock: File,
 ) -> std::io::Result<JoinHandle<()>> {
@@ -151,32 +154,49 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-async fn migrate(path: &Path) -> Result<(), OpenError> {
-    let migrated = async {
+/// Brings the schema of the database at `path` up to date; creates it at need.
+///
+/// # Errors
+///
+/// [`OpenError`]; a database that a process has open is not touched.
+pub async fn migrate(path: &Path) -> Result<Migrated, OpenError> {
+    let _lock = lock(path)?;
+    prepare_schema(path, true).await
+}
+
+/// Sees to it that the schema is up to date, if it may by migrating it. The lock
+/// is held.
+async fn prepare_schema(path: &Path, migrate: bool) -> Result<Migrated, OpenError> {
+    let prepared = async {
         let mut connection = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .connect()
             .await?;
-        MIGRATIONS.run(&mut connection).await?;
-        connection.close().await
+        let migrated = schema::prepare(&mut connection, &MIGRATIONS, migrate, async |connection| {
+            Ok(MIGRATIONS.run(connection).await?)
+        })
+        .await?;
+        connection.close().await?;
+        Ok(migrated)
     };
-    migrated
+    prepared
         .await
-        .map_err(|error: sqlx::Error| OpenError::Migration {
+        .map_err(|error: SchemaError| OpenError::Schema {
             path: path.to_owned(),
             error,
         })
 }
 
 impl SqliteStore {
-    /// Waits for the commit of a write in the queue.
-    async fn committed(
-        answered: oneshot::Receiver<Result<Done, StoreError>>,
-    ) -> Result<Done, StoreError> {
-        // The writer drops an answer only when it ends.
-        answered.await.unwrap_or(Err(StoreError::Closed))
+    /// Takes the request in, under the next id; leaves it where it is when there
+    /// is no id for it now.
+    fn push_create(&self, request: &mut Option<Request>) -> Result<Pending<Done>, StoreError> {
+        self.queue.push_with(|| {
+            let id = self.ids.next_id()?;
+            NewRow::new(id, request).map(Work::Create)
+        })
     }
 }
 
@@ -192,14 +212,9 @@ impl TaskRepository for SqliteStore {
         idempotency: Option<Idempotency>,
     ) -> BoxFuture<'_, Result<Created, StoreError>> {
         Box::pin(async move {
-            let (answer, answered) = oneshot::channel();
-            let mut request = Some(Request {
-                task,
-                idempotency,
-                answer,
-            });
-            when_an_id_is_free(|| self.queue.push_create(&self.ids, &mut request)).await?;
-            match Self::committed(answered).await? {
+            let mut request = Some(Request { task, idempotency });
+            let pending = when_an_id_is_free(|| self.push_create(&mut request)).await?;
+            match pending.committed().await? {
                 Done::Created(created) => Ok(created),
                 Done::Stepped(_) => Err(StoreError::failed(WrongAnswer)),
             }
@@ -248,10 +263,10 @@ impl TaskRepository for SqliteStore {
         step: Transition,
     ) -> BoxFuture<'_, Result<Option<Task>, StoreError>> {
         Box::pin(async move {
-            let (answer, answered) = oneshot::channel();
-            let work = Work::TakeStep { id, step };
-            self.queue.push(Job { work, answer })?;
-            match Self::committed(answered).await? {
+            let pending = self
+                .queue
+                .push_with(|| Ok::<_, StoreError>(Work::TakeStep { id, step }))?;
+            match pending.committed().await? {
                 Done::Stepped(outcome) => Ok(outcome?),
                 Done::Created(_) => Err(StoreError::failed(WrongAnswer)),
             }

@@ -9,8 +9,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use super::index::{Fingerprints, IndexKind, SharedTail, find_in_block};
-use super::row::TaskRow;
 use crate::store::StoreError;
+use crate::store::row::{self, TaskRow};
 use crate::task::list::{Order, Page};
 use crate::task::{Identifier, ImportResult, Task, TaskId, TaskParameters, TenantId};
 
@@ -24,16 +24,6 @@ pub(super) struct Reader {
     pool: SqlitePool,
     fingerprints: Fingerprints,
     young_source_users: SharedTail,
-}
-
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        match error {
-            sqlx::Error::PoolTimedOut => Self::Overloaded,
-            sqlx::Error::PoolClosed => Self::Closed,
-            error => Self::failed(error),
-        }
-    }
 }
 
 impl Reader {
@@ -75,7 +65,7 @@ impl Reader {
             .bind(id.get())
             .fetch_optional(&self.pool)
             .await?;
-        task(row)
+        row::task(row)
     }
 
     /// The first of each state's tasks, merged.
@@ -111,9 +101,7 @@ impl Reader {
             .bind(page.limit)
             .fetch_all(&self.pool)
             .await?;
-        rows.into_iter()
-            .map(|row| row.into_task().map_err(StoreError::failed))
-            .collect()
+        row::tasks(rows)
     }
 
     pub(super) async fn newest_transfer(
@@ -189,7 +177,7 @@ impl Reader {
             .bind(user_id.as_str())
             .fetch_optional(&self.pool)
             .await?;
-        task(row)
+        row::task(row)
     }
 
     pub(super) async fn import_result(&self, id: TaskId) -> Result<ImportResult, StoreError> {
@@ -199,19 +187,6 @@ impl Reader {
         .bind(id.get())
         .fetch_optional(&self.pool)
         .await?;
-        let Some((success_count, fail_count, failures)) = row else {
-            return Ok(ImportResult::default());
-        };
-        Ok(ImportResult {
-            success_count: success_count.unsigned_abs(),
-            fail_count: fail_count.unsigned_abs(),
-            failures: serde_json::from_str(&failures).map_err(StoreError::failed)?,
-        })
+        row::import_result(row)
     }
-}
-
-fn task(row: Option<TaskRow>) -> Result<Option<Task>, StoreError> {
-    row.map(TaskRow::into_task)
-        .transpose()
-        .map_err(StoreError::failed)
 }

@@ -7,9 +7,9 @@
 
 use std::time::Duration;
 
+use super::WriteQueue;
 use super::database::Database;
-use super::queue::{Done, Job, Queue};
-use crate::store::StoreError;
+use crate::store::queue::{self, CloseOnDrop, Job};
 
 /// How often an idle writer looks after expired keys and unfinished index work.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
@@ -18,13 +18,12 @@ const HOUSEKEEPING: Duration = Duration::from_secs(10);
 ///
 /// After a failed transaction the database is opened anew for the next one: the
 /// same code brings the service up, and back when the cause is gone.
-pub(super) fn run(queue: &Queue, database: Database) {
+pub(super) fn run(queue: &WriteQueue, database: Database) {
     let _closed = CloseOnDrop(queue);
     let source = database.source().clone();
     let mut open = Some(database);
-    while let Some(mut jobs) = queue.take(HOUSEKEEPING) {
-        // Who no longer waits was told that the write failed.
-        jobs.retain(|job| !job.answer.is_closed());
+    while let Some(mut jobs) = queue.take_within(HOUSEKEEPING) {
+        jobs.retain(Job::is_awaited);
         let database = match open.take() {
             Some(database) => Ok(database),
             None => source.open(),
@@ -35,32 +34,8 @@ pub(super) fn run(queue: &Queue, database: Database) {
             Ok(done)
         });
         match outcome {
-            Ok(done) => answer(jobs, done),
-            Err(error) => fail(jobs, &error.into()),
+            Ok(done) => queue::answer(jobs, done),
+            Err(error) => queue::fail(jobs, &error.into()),
         }
-    }
-}
-
-fn answer(jobs: Vec<Job>, done: Vec<Done>) {
-    for (job, done) in jobs.into_iter().zip(done) {
-        // Whoever left does not want to know.
-        let _ = job.answer.send(Ok(done));
-    }
-}
-
-fn fail(jobs: Vec<Job>, error: &StoreError) {
-    tracing::error!(requests = jobs.len(), error = %error, "the commit failed");
-    for job in jobs {
-        let _ = job.answer.send(Err(error.clone()));
-    }
-}
-
-/// Should the thread ever end early, requests are refused and not left to wait.
-struct CloseOnDrop<'a>(&'a Queue);
-
-impl Drop for CloseOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.close();
-        while self.0.take(Duration::ZERO).is_some() {}
     }
 }

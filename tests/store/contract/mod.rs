@@ -10,10 +10,12 @@ use std::sync::Arc;
 
 use kootask::store::TaskRepository;
 use kootask::store::memory::MemoryStore;
+use kootask::store::postgres::PostgresStore;
 use kootask::store::sqlite::SqliteStore;
 use tempfile::TempDir;
 
 use super::MovedClock;
+use crate::support::postgres::TestDatabase;
 
 /// A kind of store and what it stands on, which outlives the store.
 trait Backend: Default {
@@ -45,15 +47,36 @@ impl Backend for Sqlite {
     }
 }
 
+struct Postgres(TestDatabase);
+
+impl Default for Postgres {
+    fn default() -> Self {
+        Self(TestDatabase::shared())
+    }
+}
+
+impl Backend for Postgres {
+    async fn open(&self, clock: &Arc<MovedClock>, node: u16) -> Arc<dyn TaskRepository> {
+        let url = self.0.url.parse().unwrap();
+        Arc::new(
+            PostgresStore::open(&url, clock.context(node))
+                .await
+                .unwrap(),
+        )
+    }
+}
+
 /// Makes a test of each function for each backend; a new backend is a line in
 /// each arm that it belongs to.
 macro_rules! contract {
     (every backend: $($test:ident,)*) => {
         contract!(@ memory, Memory, $($test,)*);
         contract!(@ sqlite, Sqlite, $($test,)*);
+        contract!(@ postgres, Postgres, $($test,)*);
     };
     (durable backends: $($test:ident,)*) => {
         contract!(@ sqlite_reopened, Sqlite, $($test,)*);
+        contract!(@ postgres_reopened, Postgres, $($test,)*);
     };
     (@ $module:ident, $backend:ident, $($test:ident,)*) => {
         mod $module {

@@ -107,7 +107,7 @@ async fn a_database_newer_than_the_program_is_refused_and_left_as_it_is() {
         .await
         .err()
         .unwrap();
-    assert!(matches!(refused, OpenError::Migration { .. }), "{refused}");
+    assert!(matches!(refused, OpenError::Schema { .. }), "{refused}");
     assert!(refused.to_string().contains("9999"), "{refused}");
 }
 

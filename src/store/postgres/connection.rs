@@ -1,0 +1,162 @@
+//! Connections to the database: what a session is set to, and how long each
+//! thing may take.
+
+use std::time::Duration;
+
+use deadpool::managed::{self, Metrics, RecycleResult};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Connection};
+
+use super::url::PostgresUrl;
+use crate::store::StoreError;
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the database may work on a statement, waiting for locks included.
+const STATEMENT_TIMEOUT: &str = "3s";
+/// How long a transaction may stand open while nothing is asked: an instance
+/// that was stopped in the middle of one holds its locks no longer.
+const IDLE_IN_TRANSACTION_TIMEOUT: &str = "5s";
+/// How long an answer is waited for, all in all: a little longer than the
+/// database may work on it, for a database that is out of reach says nothing.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long a request waits for its turn on a connection of the pool.
+const TURN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The database as sessions reach it.
+#[derive(Clone)]
+pub(super) struct Database {
+    options: PgConnectOptions,
+}
+
+/// Connections that requests share.
+pub(super) type Pool = managed::Pool<Database>;
+
+impl Database {
+    pub(super) fn new(url: &PostgresUrl) -> Result<Self, sqlx::Error> {
+        let options = url
+            .options()?
+            .application_name("kootask")
+            .disable_statement_logging()
+            .options([
+                ("statement_timeout", STATEMENT_TIMEOUT),
+                (
+                    "idle_in_transaction_session_timeout",
+                    IDLE_IN_TRANSACTION_TIMEOUT,
+                ),
+            ]);
+        Ok(Self { options })
+    }
+
+    /// A session for reads and writes.
+    pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
+        within(CONNECT_TIMEOUT, async {
+            let mut connection = self.options.connect().await?;
+            make_durable(&mut connection).await?;
+            Ok::<_, sqlx::Error>(connection)
+        })
+        .await
+    }
+
+    /// Up to `most` sessions, made when they are needed.
+    pub(super) fn pool(self, most: usize) -> Result<Pool, managed::BuildError> {
+        Pool::builder(self)
+            .max_size(most)
+            .runtime(deadpool::Runtime::Tokio1)
+            .wait_timeout(Some(TURN_TIMEOUT))
+            .create_timeout(Some(CONNECT_TIMEOUT))
+            .recycle_timeout(Some(CONNECT_TIMEOUT))
+            .build()
+    }
+}
+
+/// A commit must be on the disk before it is answered, whatever the database
+/// does by default. Stronger settings, as for standbys, are left as they are.
+async fn make_durable(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "SELECT set_config('synchronous_commit', 'on', false)
+         WHERE current_setting('synchronous_commit') = 'off'",
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+impl managed::Manager for Database {
+    type Type = PgConnection;
+    type Error = StoreError;
+
+    async fn create(&self) -> Result<PgConnection, StoreError> {
+        self.connect().await
+    }
+
+    async fn recycle(
+        &self,
+        connection: &mut PgConnection,
+        _: &Metrics,
+    ) -> RecycleResult<StoreError> {
+        connection
+            .ping()
+            .await
+            .map_err(|error| managed::RecycleError::Backend(error.into()))
+    }
+}
+
+/// The outcome of `work` with the database, if it comes in time.
+pub(super) async fn answered<T, E: Into<StoreError>>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, StoreError> {
+    within(ANSWER_TIMEOUT, work).await
+}
+
+async fn within<T, E: Into<StoreError>>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(outcome) => outcome.map_err(Into::into),
+        Err(_) => Err(StoreError::TimedOut(limit)),
+    }
+}
+
+/// A session of the pool, for one piece of work. Unless that is finished, the
+/// session is closed: it may be in the middle of anything.
+pub(super) struct Session(Option<managed::Object<Database>>);
+
+impl Session {
+    /// Does `work` with a session of `pool`.
+    pub(super) async fn work<T>(
+        pool: &Pool,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut session = Self(Some(pool.get().await?));
+        let Some(connection) = &mut session.0 else {
+            return Err(StoreError::Closed);
+        };
+        let outcome = answered(work(connection)).await?;
+        // Back to the pool.
+        drop(session.0.take());
+        Ok(outcome)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(unfinished) = self.0.take() {
+            drop(managed::Object::take(unfinished));
+        }
+    }
+}
+
+impl From<managed::PoolError<StoreError>> for StoreError {
+    fn from(error: managed::PoolError<StoreError>) -> Self {
+        use managed::{PoolError, TimeoutType};
+        match error {
+            PoolError::Timeout(TimeoutType::Wait) => Self::Overloaded,
+            PoolError::Timeout(_) => Self::TimedOut(CONNECT_TIMEOUT),
+            PoolError::Backend(error) => error,
+            PoolError::Closed => Self::Closed,
+            error => Self::failed(error),
+        }
+    }
+}

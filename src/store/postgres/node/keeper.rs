@@ -1,0 +1,186 @@
+//! Keeps a node leased.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::PgConnection;
+use tokio::time::Instant;
+
+use super::lease::{LEASE, Lease, free_nodes};
+use super::{Held, NodeIds};
+use crate::store::StoreError;
+use crate::task::TaskId;
+use crate::task::clock::SharedClock;
+use crate::task::id::IdGenerator;
+
+/// How often the lease is renewed.
+const RENEWAL: Duration = Duration::from_secs(4);
+/// How soon a renewal that failed is tried again.
+const RETRY: Duration = Duration::from_millis(250);
+/// How long after it asked for a lease the holder is sure of it. The rest is for
+/// clocks that do not run equally fast.
+const SURE: Duration = Duration::from_secs(12);
+/// How far ahead of the clock the next id of a free node may be, to be waited
+/// for.
+const MOST_AHEAD: Duration = Duration::from_secs(1);
+/// How often it is looked for free nodes before there seem to be none.
+const SEARCHES: u32 = 3;
+
+/// Keeps a node leased for [`NodeIds`].
+pub(in crate::store::postgres) struct Keeper {
+    ids: Arc<NodeIds>,
+    /// The one node to hold; any if `None`.
+    wanted: Option<u16>,
+    clock: SharedClock,
+    due: Instant,
+}
+
+/// There is no node to be had.
+#[derive(Debug, thiserror::Error)]
+enum NoNode {
+    #[error("node {0} is held by another instance")]
+    Held(u16),
+    #[error("every one of the 65,536 nodes is held by an instance")]
+    AllHeld,
+}
+
+impl Keeper {
+    /// A keeper that holds nothing yet.
+    pub(in crate::store::postgres) fn new(wanted: Option<u16>, clock: SharedClock) -> Self {
+        Self {
+            ids: Arc::new(NodeIds::new()),
+            wanted,
+            clock,
+            due: Instant::now(),
+        }
+    }
+
+    /// Whether there is a certain node to hold, and it is not held.
+    pub(in crate::store::postgres) fn waits_for_its_node(&self) -> bool {
+        self.wanted.is_some() && self.ids.state.borrow().held.is_none()
+    }
+
+    /// The ids of the node.
+    pub(in crate::store::postgres) fn ids(&self) -> Arc<NodeIds> {
+        Arc::clone(&self.ids)
+    }
+
+    /// Waits until the lease is to be renewed.
+    pub(in crate::store::postgres) async fn due(&self) {
+        tokio::select! {
+            () = tokio::time::sleep_until(self.due) => {}
+            () = self.ids.demand.notified() => {}
+        }
+    }
+
+    /// Renews the lease or, where that cannot be, takes one. `now` is a moment
+    /// before the call.
+    ///
+    /// # Errors
+    ///
+    /// When there is no node to be had; every [`StoreError`] of the database. The
+    /// caller tells it to [`Keeper::failed`].
+    pub(in crate::store::postgres) async fn keep(
+        &mut self,
+        connection: &mut PgConnection,
+        now: Instant,
+    ) -> Result<(), StoreError> {
+        let held = self.ids.state.borrow().held.clone();
+        let held = match held {
+            Some(held) => match held.lease.renew(connection, self.reach(LEASE)).await? {
+                Some(lease) => Some((lease, held.ids)),
+                None => {
+                    tracing::warn!(
+                        node = held.lease.node,
+                        "the node was not renewed in time, and another instance has taken it"
+                    );
+                    self.ids.state.send_modify(|state| state.held = None);
+                    None
+                }
+            },
+            None => None,
+        };
+        let (lease, ids) = match held {
+            Some(held) => held,
+            None => self.take(connection).await?,
+        };
+        self.due = after(now, RENEWAL);
+        self.ids.state.send_modify(|state| {
+            state.failure = None;
+            state.held = Some(Held {
+                lease,
+                ids,
+                sure_until: after(now, SURE),
+            });
+        });
+        Ok(())
+    }
+
+    /// The lease could not be kept, at this moment.
+    pub(in crate::store::postgres) fn failed(&mut self, error: StoreError, now: Instant) {
+        self.due = after(now, RETRY);
+        self.ids
+            .state
+            .send_modify(|state| state.failure = Some(error));
+    }
+
+    /// Gives the node back, if one is held. No id is made after that.
+    pub(in crate::store::postgres) async fn release(
+        self,
+        connection: &mut PgConnection,
+    ) -> Result<(), StoreError> {
+        let held = self
+            .ids
+            .state
+            .send_replace(super::State {
+                held: None,
+                failure: Some(StoreError::Closed),
+            })
+            .held;
+        let Some(held) = held else {
+            return Ok(());
+        };
+        // One id more, which nobody gets, is above all that were made. Where the
+        // clock has none, the range stays reserved as it is.
+        let ids_below = held.ids.next_id().unwrap_or(held.lease.ids_below);
+        Ok(held.lease.release(connection, ids_below).await?)
+    }
+
+    async fn take(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<(Lease, Arc<IdGenerator>), StoreError> {
+        let lease = match self.wanted {
+            Some(node) => Lease::take(connection, node, self.reach(LEASE))
+                .await?
+                .ok_or_else(|| StoreError::failed(NoNode::Held(node)))?,
+            None => self.take_any(connection).await?,
+        };
+        tracing::info!(node = lease.node, "holds a node");
+        let ids = IdGenerator::new(lease.node, lease.ids_after, self.clock.clone());
+        Ok((lease, Arc::new(ids)))
+    }
+
+    async fn take_any(&self, connection: &mut PgConnection) -> Result<Lease, StoreError> {
+        for _ in 0..SEARCHES {
+            for node in free_nodes(connection, self.reach(MOST_AHEAD)).await? {
+                let node = u16::try_from(node).map_err(StoreError::failed)?;
+                // Another instance may have been faster.
+                if let Some(lease) = Lease::take(connection, node, self.reach(LEASE)).await? {
+                    return Ok(lease);
+                }
+            }
+        }
+        Err(StoreError::failed(NoNode::AllHeld))
+    }
+
+    /// The first id that can be made when this much time has passed.
+    fn reach(&self, ahead: Duration) -> TaskId {
+        let now = self.clock.now();
+        TaskId::first_at(now.checked_add(ahead).unwrap_or(now))
+    }
+}
+
+fn after(now: Instant, by: Duration) -> Instant {
+    now.checked_add(by).unwrap_or(now)
+}

@@ -1,0 +1,108 @@
+//! The node of this instance: the ids that are made for it, and the lease that
+//! is kept on it.
+
+mod keeper;
+mod lease;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+pub(super) use self::keeper::Keeper;
+use self::lease::{LEASE, Lease};
+use crate::store::StoreError;
+use crate::task::TaskId;
+use crate::task::id::{IdError, IdGenerator};
+
+/// How long it can take until the node of an instance that is gone is free.
+pub(super) const LONGEST_WAIT: Duration = LEASE.saturating_add(Duration::from_secs(2));
+
+/// The ids of the node that this instance holds.
+pub(super) struct NodeIds {
+    state: watch::Sender<State>,
+    /// Somebody needs an id, and there is none under the lease as it is.
+    demand: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    held: Option<Held>,
+    /// Why the lease could not be renewed; nothing while it could.
+    failure: Option<StoreError>,
+}
+
+/// A node that is held, as far as this instance can be sure of it.
+#[derive(Clone)]
+struct Held {
+    lease: Lease,
+    ids: Arc<IdGenerator>,
+    /// From then on it cannot be sure.
+    sure_until: Instant,
+}
+
+/// Why there is no id now.
+#[derive(Debug)]
+pub(super) enum NoId {
+    /// Try again after this time.
+    Wait(Duration),
+    /// The lease must be renewed first: see [`NodeIds::renewal`].
+    Lease,
+    /// There will be none soon.
+    Store(StoreError),
+}
+
+impl From<StoreError> for NoId {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<IdError> for NoId {
+    fn from(error: IdError) -> Self {
+        match error {
+            IdError::Wait(wait) => Self::Wait(wait),
+            error @ IdError::ClockBehind(_) => Self::Store(error.into()),
+        }
+    }
+}
+
+impl NodeIds {
+    fn new() -> Self {
+        Self {
+            state: watch::Sender::default(),
+            demand: Notify::new(),
+        }
+    }
+
+    /// The next id, at this moment of the machine's monotonic clock.
+    ///
+    /// A process that is stopped within this function may go on when its lease is
+    /// long over. What it returns then is still within the range of ids that was
+    /// reserved for it.
+    pub(super) fn next_id(&self, now: Instant) -> Result<TaskId, NoId> {
+        let state = self.state.borrow();
+        if let Some(held) = &state.held
+            && now < held.sure_until
+        {
+            let id = held.ids.next_id()?;
+            if id < held.lease.ids_below {
+                return Ok(id);
+            }
+        }
+        Err(match &state.failure {
+            Some(failure) => NoId::Store(failure.clone()),
+            None => NoId::Lease,
+        })
+    }
+
+    /// Has the lease renewed, and waits until that was tried.
+    pub(super) async fn renewal(&self) {
+        // Before it is asked for: no change is missed.
+        let mut changes = self.state.subscribe();
+        self.demand.notify_one();
+        // The sender is there as long as this is.
+        let _ = changes.changed().await;
+    }
+}

@@ -1,0 +1,113 @@
+//! Reads.
+
+use std::fmt::Write;
+
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, SqlSafeStr};
+
+use crate::store::StoreError;
+use crate::store::row::{self, TaskRow};
+use crate::task::list::{Order, Page};
+use crate::task::{Identifier, ImportResult, Task, TaskId, TenantId};
+
+pub(super) async fn find(
+    connection: &mut PgConnection,
+    tenant_id: &TenantId,
+    id: TaskId,
+) -> Result<Option<Task>, StoreError> {
+    let query = format!(
+        "SELECT {} FROM task WHERE node = $1 AND id = $2 AND tenant_id = $3",
+        TaskRow::COLUMNS
+    );
+    let row = sqlx::query_as(AssertSqlSafe(query))
+        .bind(i32::from(id.node()))
+        .bind(id.get())
+        .bind(tenant_id.as_str())
+        .fetch_optional(connection)
+        .await?;
+    row::task(row)
+}
+
+/// The first of each state's tasks, merged: the database reads no more rows of
+/// any than the page takes. The limit is in the text, for the plan depends on it.
+pub(super) async fn list(
+    connection: &mut PgConnection,
+    tenant_id: &TenantId,
+    page: Page,
+) -> Result<Vec<Task>, StoreError> {
+    let (direction, after_default, comparison) = match page.order {
+        Order::Ascending => ("ASC", 0, '>'),
+        Order::Descending => ("DESC", i64::MAX, '<'),
+    };
+    let limit = page.limit;
+    let mut states = String::new();
+    for (task_type, status) in page.filter.states() {
+        let union = if states.is_empty() { "" } else { " UNION ALL " };
+        // Writing to a string does not fail.
+        let _ = write!(
+            states,
+            "{union}(SELECT * FROM task WHERE tenant_id = $1 AND task_type = {}
+             AND status = {} AND id {comparison} $2 ORDER BY id {direction} LIMIT {limit})",
+            task_type as u8, status as u8,
+        );
+    }
+    let query = format!(
+        "SELECT {} FROM ({states}) AS task ORDER BY id {direction} LIMIT {limit}",
+        TaskRow::COLUMNS
+    );
+    let rows: Vec<TaskRow> = sqlx::query_as(AssertSqlSafe(query).into_sql_str())
+        .bind(tenant_id.as_str())
+        .bind(page.after.map_or(after_default, TaskId::get))
+        .fetch_all(connection)
+        .await?;
+    row::tasks(rows)
+}
+
+pub(super) async fn newest_transfer(
+    connection: &mut PgConnection,
+    tenant_id: &TenantId,
+    src_user_id: &Identifier,
+) -> Result<Option<Task>, StoreError> {
+    newest(connection, "src_user_id = $2", tenant_id, src_user_id).await
+}
+
+pub(super) async fn newest_import(
+    connection: &mut PgConnection,
+    tenant_id: &TenantId,
+    user_id: &Identifier,
+) -> Result<Option<Task>, StoreError> {
+    let condition = "user_id = $2 AND task_type = 1";
+    newest(connection, condition, tenant_id, user_id).await
+}
+
+/// The tenant's newest task under a condition on a user.
+async fn newest(
+    connection: &mut PgConnection,
+    condition: &'static str,
+    tenant_id: &TenantId,
+    user_id: &Identifier,
+) -> Result<Option<Task>, StoreError> {
+    let query = format!(
+        "SELECT {} FROM task WHERE tenant_id = $1 AND {condition} ORDER BY id DESC LIMIT 1",
+        TaskRow::COLUMNS
+    );
+    let row = sqlx::query_as(AssertSqlSafe(query))
+        .bind(tenant_id.as_str())
+        .bind(user_id.as_str())
+        .fetch_optional(connection)
+        .await?;
+    row::task(row)
+}
+
+pub(super) async fn import_result(
+    connection: &mut PgConnection,
+    id: TaskId,
+) -> Result<ImportResult, StoreError> {
+    let row: Option<(i64, i64, String)> = sqlx::query_as(
+        "SELECT success_count, fail_count, failures FROM import_result WHERE task_id = $1",
+    )
+    .bind(id.get())
+    .fetch_optional(connection)
+    .await?;
+    row::import_result(row)
+}

@@ -1,0 +1,115 @@
+//! Where a PostgreSQL database is, and who asks.
+
+use std::fmt;
+use std::str::FromStr;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use url::Url;
+
+/// `postgres://USER[:PASSWORD]@HOST[:PORT]/DATABASE[?sslmode=…&sslrootcert=…]`.
+///
+/// Shows itself without the password.
+#[derive(Clone)]
+pub struct PostgresUrl {
+    /// Without the password.
+    url: Url,
+    password: Option<SecretString>,
+}
+
+/// The parameters that a URL may have; libpq's names and meanings.
+const PARAMETERS: [&str; 4] = ["sslmode", "sslrootcert", "sslcert", "sslkey"];
+
+const FORM: &str = "a PostgreSQL store is written \
+     postgres://USER[:PASSWORD]@HOST[:PORT]/DATABASE[?sslmode=MODE]";
+
+impl PostgresUrl {
+    /// The password, if there is one.
+    #[must_use]
+    pub const fn password(&self) -> Option<&SecretString> {
+        self.password.as_ref()
+    }
+
+    /// The same with this password.
+    #[must_use]
+    pub fn with_password(mut self, password: SecretString) -> Self {
+        self.password = Some(password);
+        self
+    }
+
+    /// What a connection needs. Their `Debug` shows the password: keep them out
+    /// of sight.
+    pub(super) fn options(&self) -> Result<PgConnectOptions, sqlx::Error> {
+        let mut options = PgConnectOptions::from_url(&self.url)?;
+        if let Some(password) = &self.password {
+            options = options.password(password.expose_secret());
+        }
+        if !self
+            .url
+            .query_pairs()
+            .any(|(name, _)| name == PARAMETERS[0])
+        {
+            // What the environment says for other programs is not for this one.
+            options = options.ssl_mode(PgSslMode::Prefer);
+        }
+        Ok(options)
+    }
+}
+
+impl FromStr for PostgresUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut url: Url = text.parse().map_err(|_| FORM)?;
+        let has_host = url.host_str().is_some_and(|host| !host.is_empty());
+        let has_database = url.path().len() > 1;
+        if !has_host || !has_database || url.username().is_empty() || url.fragment().is_some() {
+            return Err(FORM);
+        }
+        if !matches!(url.scheme(), "postgres" | "postgresql") {
+            return Err(FORM);
+        }
+        if url
+            .query_pairs()
+            .any(|(name, _)| !PARAMETERS.contains(&&*name))
+        {
+            return Err("a PostgreSQL URL may have sslmode, sslrootcert, sslcert and sslkey");
+        }
+        let password = url.password().map(|password| {
+            let decoded = percent_encoding::percent_decode_str(password);
+            SecretString::from(decoded.decode_utf8_lossy().into_owned())
+        });
+        // Only a URL without a host has no place for it.
+        let _ = url.set_password(None);
+        let parsed = Self { url, password };
+        parsed.options().map_err(
+            |_| "sslmode must be disable, allow, prefer, require, verify-ca or verify-full",
+        )?;
+        Ok(parsed)
+    }
+}
+
+impl fmt::Display for PostgresUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.url.fmt(formatter)
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "PostgresUrl({self})")
+    }
+}
+
+impl PartialEq for PostgresUrl {
+    fn eq(&self, other: &Self) -> bool {
+        let secret = |url: &Self| {
+            let password = url.password.as_ref();
+            password.map(|password| password.expose_secret().to_owned())
+        };
+        self.url == other.url && secret(self) == secret(other)
+    }
+}
+
+impl Eq for PostgresUrl {}

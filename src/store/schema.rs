@@ -1,0 +1,102 @@
+//! Schemas: the embedded, versioned migrations of the stores that speak SQL.
+
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
+
+/// Why a schema is not what this program needs.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// A later program has migrated the database.
+    #[error(
+        "the database is newer than this program: its schema has version {found}, and this \
+         program knows them up to {known}; run a newer kootask"
+    )]
+    Newer {
+        /// The newest version in the database.
+        found: i64,
+        /// The newest version of this program.
+        known: i64,
+    },
+    /// The schema is behind, and migrating is switched off.
+    #[error(
+        "the schema has version {found}, and this program needs {known}; run «kootask migrate», \
+         or set store.migrate = true"
+    )]
+    Behind {
+        /// The newest version in the database; 0 where there is none.
+        found: i64,
+        /// The newest version of this program.
+        known: i64,
+    },
+    /// The schema cannot be read or migrated.
+    #[error("the schema cannot be brought up to date: {0}")]
+    Failed(#[from] sqlx::Error),
+}
+
+impl From<MigrateError> for SchemaError {
+    fn from(error: MigrateError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// A schema that is up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migrated {
+    /// The version that it had before; 0 where there was none.
+    pub from: i64,
+    /// The version that it has now.
+    pub to: i64,
+}
+
+/// The table of the versions that were applied; sqlx's own.
+const VERSIONS: &str = "_sqlx_migrations";
+
+/// Sees to it that the schema is up to date: where it is behind, by `run`, which
+/// runs the migrations and keeps others from doing so at the same time, or not
+/// at all unless it may be migrated.
+pub(super) async fn prepare<C: Migrate>(
+    connection: &mut C,
+    migrations: &Migrator,
+    migrate: bool,
+    run: impl AsyncFnOnce(&mut C) -> Result<(), SchemaError>,
+) -> Result<Migrated, SchemaError> {
+    match check(connection, migrations).await {
+        Err(SchemaError::Behind { found, known }) if migrate => {
+            run(connection).await?;
+            Ok(Migrated {
+                from: found,
+                to: known,
+            })
+        }
+        Err(error) => Err(error),
+        Ok(version) => Ok(Migrated {
+            from: version,
+            to: version,
+        }),
+    }
+}
+
+/// The schema's version, if it is the one of this program.
+async fn check<C: Migrate>(connection: &mut C, migrations: &Migrator) -> Result<i64, SchemaError> {
+    let applied = match connection.list_applied_migrations(VERSIONS).await {
+        Ok(applied) => applied,
+        // There is no table of versions: nothing has been migrated yet.
+        Err(MigrateError::Execute(sqlx::Error::Database(_))) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let found = applied.iter().map(|migration| migration.version).max();
+    let known = migrations.iter().map(|migration| migration.version).max();
+    let (found, known) = (found.unwrap_or(0), known.unwrap_or(0));
+    if found > known {
+        return Err(SchemaError::Newer { found, known });
+    }
+    for migration in migrations.iter() {
+        let applied = applied.iter().find(|one| one.version == migration.version);
+        if applied.is_some_and(|applied| applied.checksum != migration.checksum) {
+            return Err(MigrateError::VersionMismatch(migration.version).into());
+        }
+    }
+    if found < known {
+        return Err(SchemaError::Behind { found, known });
+    }
+    Ok(found)
+}

@@ -1,0 +1,133 @@
+//! PostgreSQL: a server that the tests share, with a database for each, and
+//! servers of a test's own, to be stopped and started.
+
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// The variable with the URL of the server that `tests/run` starts.
+const SHARED: &str = "KOOTASK_TEST_POSTGRES";
+
+/// A server of the test's own; gone with it.
+pub struct PostgresServer {
+    folder: TempDir,
+    url: String,
+}
+
+/// A database of the test's own, on a server that it may share.
+pub struct TestDatabase {
+    /// Of the superuser.
+    pub url: String,
+}
+
+fn script() -> Command {
+    let mut script = Command::new("bash");
+    script
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres"))
+        .stdin(Stdio::null());
+    script
+}
+
+/// What the command printed; it must succeed.
+#[track_caller]
+fn printed(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {error}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+impl PostgresServer {
+    /// A server with these options, `name=value`.
+    pub fn start(options: &[&str]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let url = printed(script().arg("start").arg(folder.path()).args(options));
+        Self { folder, url }
+    }
+
+    /// Starts it again, after it was stopped.
+    pub fn start_again(&self) {
+        let url = printed(script().arg("start").arg(self.folder.path()));
+        assert_eq!(url, self.url);
+    }
+
+    /// Stops it, as an administrator does: what is being done is aborted.
+    pub fn stop(&self) {
+        printed(script().arg("stop").arg(self.folder.path()));
+    }
+
+    /// Stops it as a crash does.
+    pub fn crash(&self) {
+        let mode = "immediate";
+        printed(script().arg("stop").arg(self.folder.path()).arg(mode));
+    }
+
+    /// The root of its certificate.
+    pub fn root_certificate(&self) -> std::path::PathBuf {
+        self.folder.path().join("ca.crt")
+    }
+
+    /// An empty database on it.
+    pub fn database(&self) -> TestDatabase {
+        TestDatabase::create(&self.url)
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        let _ = script()
+            .arg("stop")
+            .arg(self.folder.path())
+            .arg("immediate")
+            .stderr(Stdio::null())
+            .status();
+    }
+}
+
+impl TestDatabase {
+    /// An empty database on the server that the tests share.
+    pub fn shared() -> Self {
+        let server = std::env::var(SHARED).unwrap_or_else(|_| {
+            panic!("{SHARED} is not set: start the tests by tests/run, or see tests/postgres")
+        });
+        Self::create(&server)
+    }
+
+    fn create(server: &str) -> Self {
+        let name = format!("test_{}", Uuid::new_v4().simple());
+        run_sql(server, &format!("CREATE DATABASE {name}"));
+        let url = server.replace("/postgres?", &format!("/{name}?"));
+        Self { url }
+    }
+
+    /// Runs statements as the superuser; what they return, a line each, columns
+    /// separated by `|`.
+    pub fn sql(&self, statements: &str) -> String {
+        run_sql(&self.url, statements)
+    }
+
+    /// The URL with other parameters.
+    pub fn url_with(&self, parameters: &str) -> String {
+        let (base, _) = self.url.split_once('?').unwrap();
+        format!("{base}?{parameters}")
+    }
+
+    /// The URL through another port.
+    pub fn url_through(&self, port: u16) -> String {
+        let (head, tail) = self.url.split_once("127.0.0.1:").unwrap();
+        let (_, tail) = tail.split_once('/').unwrap();
+        format!("{head}127.0.0.1:{port}/{tail}")
+    }
+
+    /// The server's port.
+    pub fn port(&self) -> u16 {
+        let (_, tail) = self.url.split_once("127.0.0.1:").unwrap();
+        tail.split_once('/').unwrap().0.parse().unwrap()
+    }
+}
+
+#[track_caller]
+fn run_sql(url: &str, statements: &str) -> String {
+    printed(Command::new("psql").args([url, "-X", "-q", "-t", "-A", "-c", statements]))
+}
