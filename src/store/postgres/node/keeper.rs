@@ -32,7 +32,7 @@ pub(in crate::store::postgres) struct Keeper {
     /// The one node to hold; any if `None`.
     wanted: Option<u16>,
     clock: SharedClock,
-    due: Instant,
+    pub(super) due: Instant,
 }
 
 /// There is no node to be had.

@@ -24,7 +24,7 @@ const CANDIDATES: i64 = 8;
 pub(super) struct Lease {
     pub(super) node: u16,
     /// This holding of it.
-    holder: Uuid,
+    pub(super) holder: Uuid,
     /// Every id is above this one; `None` of a node that never made any.
     pub(super) ids_after: Option<TaskId>,
     /// Every id is below this one.

@@ -3,6 +3,8 @@
 
 mod keeper;
 mod lease;
+#[cfg(test)]
+mod simulation;
 
 use std::sync::Arc;
 use std::time::Duration;
