@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::bare;
+use crate::postgres::TestDatabase;
 use crate::request::Credential;
+use crate::{bare, single};
 
 /// The contender that the others are compared with; it is the first.
 pub(crate) const LIMIT: &str = "a";
@@ -14,6 +15,10 @@ pub(crate) const LIMIT: &str = "a";
 pub(crate) const MEMORY: &str = "b";
 /// The service as one node of it is used in earnest.
 pub(crate) const SQLITE: &str = "c";
+/// The service as one of many instances is used in earnest.
+pub(crate) const POSTGRES: &str = "d";
+/// What that is compared with: a statement for each create.
+pub(crate) const SINGLE: &str = "e";
 
 /// One server with the requests it is sent.
 pub(crate) struct Contender {
@@ -33,6 +38,8 @@ pub(crate) struct Place {
     pub(crate) listen: SocketAddr,
     /// An empty directory of its own, on the disk.
     pub(crate) directory: PathBuf,
+    /// An empty database of its own, on a server that the contenders share.
+    pub(crate) database: TestDatabase,
 }
 
 /// The contenders, in the order in which each round measures them.
@@ -61,6 +68,25 @@ pub(crate) fn contenders() -> Vec<Contender> {
             start: |place| {
                 let file = place.directory.join("kootask.db");
                 Ok(kootask(place, &format!("sqlite://{}", file.display())))
+            },
+        },
+        Contender {
+            key: POSTGRES,
+            name: "kootask, signed, PostgreSQL",
+            credential: Credential::Signed,
+            start: |place| Ok(kootask(place, &place.database.url)),
+        },
+        Contender {
+            key: SINGLE,
+            name: "(d), an insert a request",
+            credential: Credential::Signed,
+            start: |place| {
+                let mut command = Command::new(std::env::current_exe()?);
+                command
+                    .arg(single::SUBCOMMAND)
+                    .arg(place.listen.to_string())
+                    .arg(&place.database.url);
+                Ok(command)
             },
         },
     ]

@@ -7,7 +7,7 @@
 //! bare axum server of the same run; absolute figures belong to the machine.
 //!
 //! ```text
-//! cargo bench --bench create               # about two minutes
+//! cargo bench --bench create               # about three minutes
 //! cargo bench --bench create -- --smoke    # does the harness work?
 //! ```
 //!
@@ -27,9 +27,18 @@ mod bare;
 mod contender;
 mod figures;
 mod load;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::panic,
+    reason = "it is the tests', who use the rest of it"
+)]
+#[path = "../../tests/support/postgres.rs"]
+mod postgres;
 mod process;
 mod report;
 mod request;
+mod single;
 
 use std::env;
 use std::error::Error;
@@ -41,6 +50,7 @@ use std::time::Duration;
 
 use contender::{Contender, Place};
 use load::Plan;
+use postgres::PostgresServer;
 use process::Server;
 use report::{Measured, Series};
 
@@ -55,6 +65,7 @@ fn main() -> ExitCode {
             [listen] => bare::serve(listen).map_err(Into::into),
             _ => Err("which address to listen on?".into()),
         },
+        Some((first, rest)) if first == single::SUBCOMMAND => single::serve(rest),
         _ => Settings::read(&arguments).and_then(|settings| bench(&settings)),
     };
     match done {
@@ -131,10 +142,18 @@ fn bench(settings: &Settings) -> Result<(), Box<dyn Error>> {
         directory.path().display(),
     );
 
+    // As Debian ships it: with fsync, and no larger buffers.
+    let database = PostgresServer::start(&[]);
     let contenders = contender::contenders();
     let mut all = Vec::new();
     for connections in CONNECTIONS {
-        match series(settings, &contenders, connections, directory.path()) {
+        match series(
+            settings,
+            &contenders,
+            connections,
+            &database,
+            directory.path(),
+        ) {
             Ok(series) => {
                 series.print();
                 all.push(series);
@@ -164,6 +183,7 @@ fn series(
     settings: &Settings,
     contenders: &[Contender],
     connections: usize,
+    database: &PostgresServer,
     directory: &Path,
 ) -> Result<Series, Box<dyn Error>> {
     let mut servers = Vec::new();
@@ -173,7 +193,11 @@ fn series(
         let directory = directory.join(name);
         fs::create_dir(&directory)?;
         servers.push(Server::start(&log, |listen| {
-            (contender.start)(&Place { listen, directory })
+            (contender.start)(&Place {
+                listen,
+                directory,
+                database: database.database(),
+            })
         })?);
     }
 

@@ -1,6 +1,6 @@
 //! The figures of a run, and how they compare with the bars.
 
-use crate::contender::{Contender, LIMIT, MEMORY, SQLITE};
+use crate::contender::{Contender, LIMIT, MEMORY, POSTGRES, SINGLE, SQLITE};
 use crate::figures::{median, megabytes};
 use crate::process::{Memory, Window};
 
@@ -108,17 +108,20 @@ pub(crate) fn print_bars(series: &[Series]) {
             .iter()
             .filter(|series| bar.connections.contains(&series.connections));
         for series in at {
-            let (Some(measured), Some(limit)) =
-                (series.contender(bar.contender), series.contender(LIMIT))
-            else {
+            let (Some(measured), Some(other)) = (
+                series.contender(bar.contender),
+                series.contender(bar.against),
+            ) else {
                 continue;
             };
-            let value = (bar.figure)(measured, limit);
+            let value = (bar.figure)(measured, other);
             println!(
                 "{:<54} {value:>9.2} {:>7} {:>7}  {}",
                 format!(
                     "({}) {}, {} connections",
-                    bar.contender, bar.what, series.connections
+                    bar.contender,
+                    bar.what.replace("OTHER", &format!("({})'s", bar.against)),
+                    series.connections
                 ),
                 bar.floor,
                 bar.aim,
@@ -132,8 +135,10 @@ pub(crate) fn print_bars(series: &[Series]) {
 /// better shows in the two.
 struct Bar {
     contender: &'static str,
+    /// The other that the figure compares it with, if it does.
+    against: &'static str,
     what: &'static str,
-    /// Of the contender, and of the limit.
+    /// Of the contender, and of the other.
     figure: fn(&Measured, &Measured) -> f64,
     /// The numbers of connections where it stands.
     connections: &'static [usize],
@@ -160,11 +165,14 @@ impl Bar {
     }
 }
 
-const THROUGHPUT: &str = "throughput, of (a)'s";
+/// `OTHER` stands for the contender that is compared with.
+const THROUGHPUT: &str = "throughput, of OTHER";
+const P99: &str = "p99, of OTHER";
 
-const BARS: [Bar; 7] = [
+const BARS: [Bar; 9] = [
     Bar {
         contender: MEMORY,
+        against: LIMIT,
         what: THROUGHPUT,
         figure: |own, limit| own.ratio(limit, throughput),
         connections: &[64],
@@ -173,6 +181,7 @@ const BARS: [Bar; 7] = [
     },
     Bar {
         contender: MEMORY,
+        against: LIMIT,
         what: THROUGHPUT,
         figure: |own, limit| own.ratio(limit, throughput),
         connections: &[256],
@@ -181,6 +190,7 @@ const BARS: [Bar; 7] = [
     },
     Bar {
         contender: SQLITE,
+        against: LIMIT,
         what: THROUGHPUT,
         figure: |own, limit| own.ratio(limit, throughput),
         connections: &[64],
@@ -189,6 +199,7 @@ const BARS: [Bar; 7] = [
     },
     Bar {
         contender: SQLITE,
+        against: LIMIT,
         what: THROUGHPUT,
         figure: |own, limit| own.ratio(limit, throughput),
         connections: &[256],
@@ -197,7 +208,8 @@ const BARS: [Bar; 7] = [
     },
     Bar {
         contender: SQLITE,
-        what: "p99, of (a)'s",
+        against: LIMIT,
+        what: P99,
         figure: |own, limit| own.ratio(limit, p99),
         connections: &[256],
         floor: 2.5,
@@ -205,6 +217,7 @@ const BARS: [Bar; 7] = [
     },
     Bar {
         contender: SQLITE,
+        against: LIMIT,
         what: "server CPU, us a request",
         figure: |own, _| own.median(server_cpu),
         connections: &[64, 256],
@@ -213,11 +226,30 @@ const BARS: [Bar; 7] = [
     },
     Bar {
         contender: SQLITE,
+        against: LIMIT,
         what: "memory at the end, MB",
         figure: |own, _| megabytes(own.memory.resident),
         connections: &[64, 256],
         floor: 100.0,
         aim: 60.0,
+    },
+    Bar {
+        contender: POSTGRES,
+        against: SINGLE,
+        what: THROUGHPUT,
+        figure: |own, single| own.ratio(single, throughput),
+        connections: &[64, 256],
+        floor: 2.5,
+        aim: 3.0,
+    },
+    Bar {
+        contender: POSTGRES,
+        against: SINGLE,
+        what: P99,
+        figure: |own, single| own.ratio(single, p99),
+        connections: &[64, 256],
+        floor: 0.5,
+        aim: 0.4,
     },
 ];
 

@@ -16,8 +16,8 @@ use crate::bare::CREATE_PATH;
 /// The token that the stand-in (`kootask dev`) takes at its word.
 const TOKEN: &str = "bench-token";
 /// The app that `kootask dev` knows, and its secret.
-const APP_ID: &str = "kootask-dev";
-const APP_SECRET: &[u8] = b"kootask-dev-secret";
+pub(crate) const APP_ID: &str = "kootask-dev";
+pub(crate) const APP_SECRET: &str = "kootask-dev-secret";
 /// The acting user.
 const USER: &str = "1505084218764547200";
 /// The recipient, in every body the same.
@@ -103,7 +103,8 @@ impl RequestMaker {
                     ),
                 );
                 Some(Signing {
-                    key: Hmac::new_from_slice(APP_SECRET).expect("a key of any length will do"),
+                    key: Hmac::new_from_slice(APP_SECRET.as_bytes())
+                        .expect("a key of any length will do"),
                     host: host.to_owned(),
                     signature: push(&mut request, &"0".repeat(SIGNATURE_LENGTH)),
                 })
