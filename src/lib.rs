@@ -8,7 +8,7 @@
 //!         └─ auth::layer       the app-auth headers, the credential
 //!              └─ api::create       the call: parsed, validated, answered
 //!                   └─ task::TaskService  the rules
-//!                        └─ store::TaskRepository  memory or SQLite
+//!                        └─ store::TaskRepository  memory, SQLite or PostgreSQL
 //! ```
 
 pub mod api;

@@ -3,6 +3,11 @@
 //! `now()` is the simulation's too: a function of that name stands before its own
 //! in the search path.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "a test may panic: that is how it fails"
+)]
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
