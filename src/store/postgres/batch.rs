@@ -37,7 +37,7 @@ WHERE key_digest IS NULL OR id IN (SELECT task_id FROM claimed)";
 /// Whether the tasks of one of these ids are there.
 const EXISTS: &str = "
 SELECT EXISTS (
-    SELECT FROM unnest($1::bigint[]) AS new (id)
+    SELECT 1 FROM unnest($1::bigint[]) AS new (id)
     JOIN task ON task.node = ((new.id >> 7) & 65535)::integer AND task.id = new.id
 )";
 

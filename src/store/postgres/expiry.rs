@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use sqlx::postgres::PgConnection;
 
 use super::connection::{Pool, Session};
@@ -16,13 +17,18 @@ const MOST: i64 = 1000;
 
 /// Deletes expired keys, oldest first, for as long as it runs. Instances do it
 /// side by side: what one is about to delete the others pass over.
+///
+/// A key must have expired by this clock and by the database's: the keys are all
+/// instances', and one whose clock is a day ahead must not take them from the
+/// others.
 pub(super) async fn run(pool: Pool, clock: SharedClock) {
     let mut period = tokio::time::interval(PERIOD);
     period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         period.tick().await;
-        let expired = TaskId::first_at(idempotency::expiry(clock.now()));
         let forgotten = async {
+            let now = clock.now().min(database_clock(&pool).await?);
+            let expired = TaskId::first_at(idempotency::expiry(now));
             while forget(&pool, expired).await? >= MOST.unsigned_abs() {}
             Ok::<_, StoreError>(())
         };
@@ -31,6 +37,15 @@ pub(super) async fn run(pool: Pool, clock: SharedClock) {
             tracing::warn!(%error, "expired idempotency keys could not be deleted");
         }
     }
+}
+
+async fn database_clock(pool: &Pool) -> Result<Timestamp, StoreError> {
+    let millis: i64 = Session::work(pool, async |connection: &mut PgConnection| {
+        let now = sqlx::query_scalar("SELECT (extract(epoch FROM now()) * 1000)::bigint");
+        Ok(now.fetch_one(connection).await?)
+    })
+    .await?;
+    Timestamp::from_millisecond(millis).map_err(StoreError::failed)
 }
 
 /// Deletes some keys of tasks before `expired`; how many.

@@ -95,9 +95,8 @@ impl Writer {
             self.connection = Some(connection);
             Ok(())
         };
-        if let Err(error) = kept.await {
-            let error: StoreError = error;
-            tracing::error!(%error, "the node's lease could not be kept");
+        let kept: Result<(), StoreError> = kept.await;
+        if let Err(error) = kept {
             self.keeper.failed(error, Instant::now());
         }
     }

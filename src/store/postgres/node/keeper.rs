@@ -85,28 +85,15 @@ impl Keeper {
         connection: &mut PgConnection,
         now: Instant,
     ) -> Result<(), StoreError> {
-        let held = self.ids.state.borrow().held.clone();
-        let held = match held {
-            Some(held) => match held.lease.renew(connection, self.reach(LEASE)).await? {
-                Some(lease) => Some((lease, held.ids)),
-                None => {
-                    tracing::warn!(
-                        node = held.lease.node,
-                        "the node was not renewed in time, and another instance has taken it"
-                    );
-                    self.ids.state.send_modify(|state| state.held = None);
-                    None
-                }
-            },
-            None => None,
-        };
-        let (lease, ids) = match held {
-            Some(held) => held,
+        let (lease, ids) = match self.renew(connection).await? {
+            Some(renewed) => renewed,
             None => self.take(connection).await?,
         };
         self.due = after(now, RENEWAL);
         self.ids.state.send_modify(|state| {
-            state.failure = None;
+            if state.failure.take().is_some() {
+                tracing::info!(node = lease.node, "the node's lease is renewed again");
+            }
             state.held = Some(Held {
                 lease,
                 ids,
@@ -119,9 +106,13 @@ impl Keeper {
     /// The lease could not be kept, at this moment.
     pub(in crate::store::postgres) fn failed(&mut self, error: StoreError, now: Instant) {
         self.due = after(now, RETRY);
-        self.ids
-            .state
-            .send_modify(|state| state.failure = Some(error));
+        self.ids.state.send_modify(|state| {
+            // Not with each retry.
+            if state.failure.is_none() {
+                tracing::error!(%error, "the node's lease cannot be renewed for now");
+            }
+            state.failure = Some(error);
+        });
     }
 
     /// Gives the node back, if one is held. No id is made after that.
@@ -144,6 +135,27 @@ impl Keeper {
         // clock has none, the range stays reserved as it is.
         let ids_below = held.ids.next_id().unwrap_or(held.lease.ids_below);
         Ok(held.lease.release(connection, ids_below).await?)
+    }
+
+    /// Renews the lease; `None` if there is none, or another instance has taken
+    /// the node.
+    async fn renew(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<Option<(Lease, Arc<IdGenerator>)>, StoreError> {
+        let held = self.ids.state.borrow().held.clone();
+        let Some(Held { lease, ids, .. }) = held else {
+            return Ok(None);
+        };
+        if let Some(lease) = lease.renew(connection, self.reach(LEASE)).await? {
+            return Ok(Some((lease, ids)));
+        }
+        tracing::warn!(
+            node = lease.node,
+            "the node was not renewed in time, and another instance has taken it"
+        );
+        self.ids.state.send_modify(|state| state.held = None);
+        Ok(None)
     }
 
     async fn take(
