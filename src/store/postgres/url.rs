@@ -18,8 +18,13 @@ pub struct PostgresUrl {
     password: Option<SecretString>,
 }
 
+const MODE: &str = "sslmode";
+const ROOT: &str = "sslrootcert";
 /// The parameters that a URL may have; libpq's names and meanings.
-const PARAMETERS: [&str; 4] = ["sslmode", "sslrootcert", "sslcert", "sslkey"];
+const PARAMETERS: [&str; 4] = [MODE, ROOT, "sslcert", "sslkey"];
+
+/// PostgreSQL's port.
+const PORT: u16 = 5432;
 
 const FORM: &str = "a PostgreSQL store is written \
      postgres://USER[:PASSWORD]@HOST[:PORT]/DATABASE[?sslmode=MODE]";
@@ -45,15 +50,42 @@ impl PostgresUrl {
         if let Some(password) = &self.password {
             options = options.password(password.expose_secret());
         }
-        if !self
-            .url
-            .query_pairs()
-            .any(|(name, _)| name == PARAMETERS[0])
-        {
-            // What the environment says for other programs is not for this one.
+        // What the environment says for other programs is not for this one.
+        if self.parameter(MODE).is_none() {
             options = options.ssl_mode(PgSslMode::Prefer);
         }
+        if self.url.port().is_none() {
+            options = options.port(PORT);
+        }
         Ok(options)
+    }
+
+    fn parameter(&self, name: &str) -> Option<String> {
+        let mut parameters = self.url.query_pairs();
+        let found = parameters.find(|(other, _)| other == name);
+        found.map(|(_, value)| value.into_owned())
+    }
+
+    /// Whether it asks for what is done.
+    fn check_parameters(&self) -> Result<(), &'static str> {
+        if self
+            .url
+            .query_pairs()
+            .any(|(name, _)| !PARAMETERS.contains(&&*name))
+        {
+            return Err("a PostgreSQL URL may have sslmode, sslrootcert, sslcert and sslkey");
+        }
+        let mode = self.parameter(MODE).map(|mode| mode.parse());
+        let mode = mode.transpose().map_err(
+            |_| "sslmode must be disable, allow, prefer, require, verify-ca or verify-full",
+        )?;
+        // Whoever gives a root wants it to be looked at.
+        if self.parameter(ROOT).is_some()
+            && !matches!(mode, Some(PgSslMode::VerifyCa | PgSslMode::VerifyFull))
+        {
+            return Err("sslrootcert needs sslmode=verify-ca or sslmode=verify-full");
+        }
+        Ok(())
     }
 }
 
@@ -70,22 +102,16 @@ impl FromStr for PostgresUrl {
         if !matches!(url.scheme(), "postgres" | "postgresql") {
             return Err(FORM);
         }
-        if url
-            .query_pairs()
-            .any(|(name, _)| !PARAMETERS.contains(&&*name))
-        {
-            return Err("a PostgreSQL URL may have sslmode, sslrootcert, sslcert and sslkey");
-        }
         let password = url.password().map(|password| {
-            let decoded = percent_encoding::percent_decode_str(password);
-            SecretString::from(decoded.decode_utf8_lossy().into_owned())
+            let decoded = percent_encoding::percent_decode_str(password).decode_utf8();
+            decoded.map(|password| SecretString::from(password.into_owned()))
         });
+        let password = password.transpose().map_err(|_| FORM)?;
         // Only a URL without a host has no place for it.
         let _ = url.set_password(None);
         let parsed = Self { url, password };
-        parsed.options().map_err(
-            |_| "sslmode must be disable, allow, prefer, require, verify-ca or verify-full",
-        )?;
+        parsed.check_parameters()?;
+        parsed.options().map_err(|_| FORM)?;
         Ok(parsed)
     }
 }
