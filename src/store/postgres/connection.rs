@@ -11,7 +11,7 @@ use super::url::PostgresUrl;
 use crate::store::StoreError;
 
 /// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the database may work on a statement, waiting for locks included.
 const STATEMENT_TIMEOUT: &str = "3s";
 /// How long a transaction may stand open while nothing is asked: an instance

@@ -10,6 +10,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions, Connection, Executor};
 
+use super::connection::CONNECT_TIMEOUT;
 use super::url::PostgresUrl;
 use crate::store::schema::{self, Migrated, SchemaError};
 
@@ -28,10 +29,10 @@ fn migrations() -> Migrator {
 /// Sees to it that the schema is up to date, if it may by migrating it.
 pub(super) async fn prepare(url: &PostgresUrl, migrate: bool) -> Result<Migrated, SchemaError> {
     // Not a store's session: a migration may take its time.
-    let mut connection = url.options()?.connect().await?;
+    let mut connection = connect(url).await?;
     let migrations = migrations();
     let migrated = schema::prepare(&mut connection, &migrations, migrate, async |connection| {
-        let mut lock = url.options()?.connect().await?;
+        let mut lock = connect(url).await?;
         create_lock(&mut lock).await?;
         let mut locked = lock.begin().await?;
         let timeout = format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'");
@@ -46,6 +47,14 @@ pub(super) async fn prepare(url: &PostgresUrl, migrate: bool) -> Result<Migrated
     .await?;
     connection.close().await?;
     Ok(migrated)
+}
+
+/// A database that takes a connection and says nothing is as good as none.
+async fn connect(url: &PostgresUrl) -> Result<PgConnection, sqlx::Error> {
+    let options = url.options()?;
+    tokio::time::timeout(CONNECT_TIMEOUT, options.connect())
+        .await
+        .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
 }
 
 async fn create_lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {

@@ -20,6 +20,8 @@ mod step;
 mod url;
 mod writer;
 
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +51,14 @@ const START_PERIOD: Duration = Duration::from_millis(500);
 /// Why a store could not be opened. The URL in it has no password.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// A file that the URL names cannot be read.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
     /// The schema is not, and cannot be made, what this program needs; or the
     /// database cannot be reached at all.
     #[error("{url}: {error}")]
@@ -73,12 +83,18 @@ pub enum OpenError {
 ///
 /// # Errors
 ///
-/// [`OpenError::Schema`].
+/// [`OpenError`], but for [`OpenError::Unusable`].
 pub async fn migrate(url: &PostgresUrl) -> Result<Migrated, OpenError> {
     prepare_schema(url, true).await
 }
 
 async fn prepare_schema(url: &PostgresUrl, migrate: bool) -> Result<Migrated, OpenError> {
+    // Who connects would be told of it without its name.
+    for path in url.files() {
+        tokio::fs::read(&path)
+            .await
+            .map_err(|error| OpenError::File { path, error })?;
+    }
     let asked = Instant::now();
     loop {
         match migration::prepare(url, migrate).await {
@@ -101,7 +117,11 @@ async fn prepare_schema(url: &PostgresUrl, migrate: bool) -> Result<Migrated, Op
 /// Whether a database that says this may soon be there.
 fn is_not_up_yet(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) => true,
+        // A certificate that is not trusted comes as invalid data.
+        sqlx::Error::Io(error) => !matches!(
+            error.kind(),
+            ErrorKind::InvalidData | ErrorKind::PermissionDenied
+        ),
         sqlx::Error::Database(error) => matches!(
             error.code().as_deref(),
             // Starting up or shutting down, and too many connections.

@@ -1,6 +1,7 @@
 //! Where a PostgreSQL database is, and who asks.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -58,6 +59,12 @@ impl PostgresUrl {
             options = options.port(PORT);
         }
         Ok(options)
+    }
+
+    /// The files that a connection needs.
+    pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let files = PARAMETERS.iter().filter(|name| **name != MODE);
+        files.filter_map(|name| self.parameter(name).map(PathBuf::from))
     }
 
     fn parameter(&self, name: &str) -> Option<String> {
