@@ -27,8 +27,17 @@ pub enum SchemaError {
         /// The newest version of this program.
         known: i64,
     },
+    /// A migration that was applied is not the one that this program knows.
+    #[error(
+        "the schema is not this program's: its migration {version} was another one; run the \
+         kootask that made it"
+    )]
+    Altered {
+        /// The version of the migration.
+        version: i64,
+    },
     /// The schema cannot be read or migrated.
-    #[error("the schema cannot be brought up to date: {0}")]
+    #[error(transparent)]
     Failed(#[from] sqlx::Error),
 }
 
@@ -49,6 +58,10 @@ pub struct Migrated {
 
 /// The table of the versions that were applied; sqlx's own.
 const VERSIONS: &str = "_sqlx_migrations";
+
+/// What databases say where a table does not exist: PostgreSQL, and SQLite of
+/// every statement that it does not understand.
+const NO_TABLE: [&str; 2] = ["42P01", "1"];
 
 /// Sees to it that the schema is up to date: where it is behind, by `run`, which
 /// runs the migrations and keeps others from doing so at the same time, or not
@@ -80,7 +93,11 @@ async fn check<C: Migrate>(connection: &mut C, migrations: &Migrator) -> Result<
     let applied = match connection.list_applied_migrations(VERSIONS).await {
         Ok(applied) => applied,
         // There is no table of versions: nothing has been migrated yet.
-        Err(MigrateError::Execute(sqlx::Error::Database(_))) => Vec::new(),
+        Err(MigrateError::Execute(sqlx::Error::Database(error)))
+            if error.code().is_some_and(|code| NO_TABLE.contains(&&*code)) =>
+        {
+            Vec::new()
+        }
         Err(error) => return Err(error.into()),
     };
     let found = applied.iter().map(|migration| migration.version).max();
@@ -92,7 +109,9 @@ async fn check<C: Migrate>(connection: &mut C, migrations: &Migrator) -> Result<
     for migration in migrations.iter() {
         let applied = applied.iter().find(|one| one.version == migration.version);
         if applied.is_some_and(|applied| applied.checksum != migration.checksum) {
-            return Err(MigrateError::VersionMismatch(migration.version).into());
+            return Err(SchemaError::Altered {
+                version: migration.version,
+            });
         }
     }
     if found < known {
