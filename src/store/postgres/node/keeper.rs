@@ -40,8 +40,11 @@ pub(in crate::store::postgres) struct Keeper {
 enum NoNode {
     #[error("node {0} is held by another instance")]
     Held(u16),
-    #[error("every one of the 65,536 nodes is held by an instance")]
-    AllHeld,
+    #[error(
+        "no node is free: each of the 65,536 nodes is held by an instance, or its task ids are \
+         ahead of this machine's clock"
+    )]
+    NoneFree,
 }
 
 impl Keeper {
@@ -152,7 +155,8 @@ impl Keeper {
         }
         tracing::warn!(
             node = lease.node,
-            "the node was not renewed in time, and another instance has taken it"
+            "the node was not renewed in time and another instance has taken it, or its lease was \
+             deleted"
         );
         self.ids.state.send_modify(|state| state.held = None);
         Ok(None)
@@ -183,7 +187,7 @@ impl Keeper {
                 }
             }
         }
-        Err(StoreError::failed(NoNode::AllHeld))
+        Err(StoreError::failed(NoNode::NoneFree))
     }
 
     /// The first id that can be made when this much time has passed.
