@@ -2,6 +2,7 @@
 //! what only one of them does.
 
 mod contract;
+mod postgres;
 mod sqlite;
 
 use std::sync::Arc;

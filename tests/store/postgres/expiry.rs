@@ -1,0 +1,69 @@
+//! Idempotency keys are forgotten when they have expired, whoever made them.
+
+use jiff::SignedDuration;
+use kootask::store::Created;
+
+use super::super::{create, create_new, key, transfer};
+use super::Place;
+use crate::support::until;
+
+#[tokio::test]
+async fn expired_keys_of_every_instance_are_deleted_and_no_others() {
+    let place = Place::new();
+    // Of an instance that is gone, of another that is there, and of this one.
+    let gone = place.open(Some(1)).await;
+    create_new(&gone, transfer("source"), Some(key("gone"))).await;
+    gone.close().await;
+    let other = place.open(Some(2)).await;
+    create_new(&other, transfer("source"), Some(key("other"))).await;
+    let store = place.open(Some(3)).await;
+    create_new(&store, transfer("source"), Some(key("own"))).await;
+
+    place.clock.move_by(SignedDuration::from_mins(24 * 60 - 10));
+    let kept = create_new(&store, transfer("source"), Some(key("kept"))).await;
+    assert_eq!(place.number("SELECT count(*) FROM idempotency"), 4);
+    place.clock.move_by(SignedDuration::from_mins(20));
+    until("three keys to be deleted", async || {
+        place.number("SELECT count(*) FROM idempotency") == 1
+    })
+    .await;
+    for store in [&other, &store] {
+        let again = create(store, transfer("source"), Some(key("kept"))).await;
+        assert_eq!(again.unwrap(), Created::Before(kept));
+    }
+    assert_eq!(place.number("SELECT count(*) FROM task"), 4);
+}
+
+/// A backlog is deleted at once, in many statements.
+#[tokio::test]
+async fn more_keys_than_a_statement_deletes_are_deleted_too() {
+    let place = Place::migrated().await;
+    let store = place.open(Some(1)).await;
+    let old = create_new(&store, transfer("source"), Some(key("key"))).await;
+    store.close().await;
+    place.database.sql(&format!(
+        "INSERT INTO idempotency
+         SELECT sha256(n::text::bytea), '\\x00', 1, {old} - n FROM generate_series(1, 2500) AS n"
+    ));
+    place.clock.move_by(SignedDuration::from_hours(25));
+    let _store = place.open(Some(1)).await;
+    until("every key to be deleted", async || {
+        place.number("SELECT count(*) FROM idempotency") == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_that_was_forgotten_before_the_clock_stepped_back_is_new_again() {
+    let place = Place::new();
+    let store = place.open(Some(1)).await;
+    create_new(&store, transfer("source"), Some(key("key"))).await;
+    place.clock.move_by(SignedDuration::from_mins(24 * 60 + 10));
+    until("the key to be deleted", async || {
+        place.number("SELECT count(*) FROM idempotency") == 0
+    })
+    .await;
+    place.clock.move_by(SignedDuration::from_mins(-20));
+    let again = create(&store, transfer("source"), Some(key("key"))).await;
+    assert!(matches!(again, Ok(Created::New(_))), "{again:?}");
+}

@@ -1,0 +1,147 @@
+//! Opening a database: when its schema is made, when it is refused, what is in
+//! it.
+
+use std::collections::HashSet;
+
+use futures_util::future::join_all;
+use kootask::store::StoreContext;
+use kootask::store::postgres::{OpenError, migrate};
+use kootask::store::schema::Migrated;
+
+use super::super::{NODE, batch_import, create_new, key, transfer};
+use super::{Place, open, refused};
+
+#[tokio::test]
+async fn stores_opened_at_once_on_an_empty_database_make_its_schema_once() {
+    let place = Place::new();
+    let opened = join_all((0..6).map(async |_| {
+        let store = place.open(None).await;
+        (create_new(&store, transfer("source"), None).await, store)
+    }))
+    .await;
+    let nodes: HashSet<u16> = opened.iter().map(|(id, _)| id.node()).collect();
+    assert_eq!(nodes.len(), 6, "two stores share a node");
+    assert_eq!(place.number("SELECT count(*) FROM _sqlx_migrations"), 1);
+    assert_eq!(place.number("SELECT count(*) FROM task"), 6);
+}
+
+#[tokio::test]
+async fn a_database_that_is_behind_is_refused_until_it_is_migrated() {
+    let place = Place::new();
+    let context = StoreContext {
+        migrate: false,
+        ..place.context(None)
+    };
+    for found in ["version 0", "version 0"] {
+        let refused = refused(&place.url(), context.clone()).await;
+        assert!(matches!(refused, OpenError::Schema { .. }), "{refused}");
+        let said = refused.to_string();
+        assert!(said.contains("kootask migrate"), "{said}");
+        assert!(said.contains(found), "{said}");
+        let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+        assert_eq!(place.number(tables), 0, "a refused database is left alone");
+    }
+    let migrated = migrate(&place.url()).await.unwrap();
+    assert_eq!(migrated, Migrated { from: 0, to: 1 });
+    let again = migrate(&place.url()).await.unwrap();
+    assert_eq!(again, Migrated { from: 1, to: 1 });
+    let store = open(&place.url(), context).await.unwrap();
+    create_new(&store, transfer("source"), None).await;
+}
+
+#[tokio::test]
+async fn a_database_newer_than_the_program_is_refused_and_left_as_it_is() {
+    let place = Place::migrated().await;
+    place.database.sql(
+        "INSERT INTO _sqlx_migrations
+             (version, description, success, checksum, execution_time)
+         VALUES (9999, 'of the future', true, '\\x00', 0)",
+    );
+    let refused = refused(&place.url(), place.context(None)).await;
+    assert!(matches!(refused, OpenError::Schema { .. }), "{refused}");
+    let said = refused.to_string();
+    assert!(said.contains("newer than this program"), "{said}");
+    assert!(
+        said.contains("version 9999") && said.contains("up to 1"),
+        "{said}"
+    );
+    assert_eq!(place.number("SELECT count(*) FROM node_lease"), 0);
+    assert_eq!(
+        place.database.sql("SELECT version FROM _sqlx_migrations"),
+        "1\n9999"
+    );
+}
+
+#[tokio::test]
+async fn a_migration_that_was_altered_is_refused() {
+    let place = Place::migrated().await;
+    place
+        .database
+        .sql("UPDATE _sqlx_migrations SET checksum = '\\x00'");
+    let refused = refused(&place.url(), place.context(None)).await;
+    assert!(matches!(refused, OpenError::Schema { .. }), "{refused}");
+    let said = refused.to_string();
+    assert!(said.contains("migration 1 "), "{said}");
+}
+
+/// What may change the schema need not be what serves.
+#[tokio::test]
+async fn a_role_that_may_not_create_tables_opens_what_is_up_to_date() {
+    let place = Place::new();
+    let (role, url) = place.role("secret");
+    let url = url.parse().unwrap();
+    // It cannot make the schema, and is told so.
+    let said = refused(&url, place.context(None)).await.to_string();
+    assert!(said.contains("permission denied"), "{said}");
+
+    migrate(&place.url()).await.unwrap();
+    // Nor, without a right to it, look at it: that is not the same as an empty
+    // database.
+    let said = refused(&url, place.context(None)).await.to_string();
+    assert!(
+        said.contains("permission denied for table _sqlx_migrations"),
+        "{said}"
+    );
+
+    place.database.sql(&format!(
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+    ));
+    let context = place.context(None);
+    assert!(context.migrate);
+    let store = open(&url, context).await.unwrap();
+    create_new(&store, transfer("source"), Some(key("key"))).await;
+    store.close().await;
+    let owners = format!("SELECT count(*) FROM pg_tables WHERE tableowner = '{role}'");
+    assert_eq!(place.number(&owners), 0);
+}
+
+#[tokio::test]
+async fn a_row_is_what_was_asked_for() {
+    let place = Place::new();
+    let store = place.open(Some(NODE)).await;
+    let transfer_id = create_new(&store, transfer("source"), Some(key("key")))
+        .await
+        .get();
+    let import_id = create_new(&store, batch_import("result"), None).await.get();
+    store.close().await;
+
+    let row = |id: i64| {
+        place.database.sql(&format!(
+            "SELECT node, tenant_id, user_id, task_type, status, locale, init_params,
+                 coalesce(src_user_id, '-')
+             FROM task WHERE id = {id}"
+        ))
+    };
+    assert_eq!(
+        row(transfer_id),
+        r#"337|tenant|caller|0|0|en-US|{"srcUserId":"source","dstUserId":"recipient"}|source"#
+    );
+    assert_eq!(
+        row(import_id),
+        r#"337|tenant|caller|1|0|en-US|{"resultId":"result","orgId":"org","orgUserId":"creator"}|-"#
+    );
+    assert_eq!(
+        place.database.sql("SELECT node, task_id FROM idempotency"),
+        format!("337|{transfer_id}")
+    );
+}
