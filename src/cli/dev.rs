@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::CommandError;
 use super::serve::serve;
+use super::store_argument::StoreArgument;
 use crate::api;
 use crate::auth::STAND_IN_TENANT;
 use crate::config::{AppConfig, Config, Defaults};
@@ -23,7 +24,7 @@ pub(super) struct Dev {
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
     /// Where to keep tasks: memory:, sqlite://PATH or postgres://… [default: memory:]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = StoreArgument)]
     store: Option<StoreUrl>,
     /// The configuration file
     #[arg(long, value_name = "FILE", env = "KOOTASK_CONFIG")]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::CommandError;
+use super::store_argument::StoreArgument;
 use crate::config::{Config, Defaults};
 use crate::store::{self, StoreUrl};
 
@@ -10,7 +11,7 @@ use crate::store::{self, StoreUrl};
 #[derive(Debug, clap::Args)]
 pub(super) struct Migrate {
     /// The store [default: that of the configuration]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = StoreArgument)]
     store: Option<StoreUrl>,
     /// The configuration file
     #[arg(long, value_name = "FILE", env = "KOOTASK_CONFIG")]

@@ -6,6 +6,7 @@ mod migrate;
 mod openapi;
 mod serve;
 mod sign;
+mod store_argument;
 
 use std::process::ExitCode;
 
