@@ -15,7 +15,7 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(self) -> Result<(), CommandError> {
-        let config = Config::load(self.config.as_deref(), Defaults::Serve)?;
+        let config = Config::load(self.config.as_deref(), Defaults::Serve, None)?;
         super::serve::require_credential(&config)?;
         print!("{config}");
         Ok(())

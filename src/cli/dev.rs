@@ -33,12 +33,9 @@ pub(super) struct Dev {
 
 impl Dev {
     pub(super) fn run(self) -> Result<(), CommandError> {
-        let mut config = Config::load(self.config.as_deref(), Defaults::Dev)?;
+        let mut config = Config::load(self.config.as_deref(), Defaults::Dev, self.store)?;
         if let Some(listen) = self.listen {
             config.server.listen = listen;
-        }
-        if let Some(store) = self.store {
-            config.store.url = store;
         }
         config.auth.apps.push(AppConfig {
             app_id: APP_ID.parse()?,

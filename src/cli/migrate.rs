@@ -20,8 +20,8 @@ pub(super) struct Migrate {
 
 impl Migrate {
     pub(super) fn run(self) -> Result<(), CommandError> {
-        let config = Config::load(self.config.as_deref(), Defaults::Serve)?;
-        let url = self.store.unwrap_or(config.store.url);
+        let config = Config::load(self.config.as_deref(), Defaults::Serve, self.store)?;
+        let url = config.store.url;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;

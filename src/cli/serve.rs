@@ -46,7 +46,7 @@ To try the service without credentials, run «kootask dev».";
 
 impl Serve {
     pub(super) fn run(self) -> Result<(), CommandError> {
-        let config = Config::load(self.config.as_deref(), Defaults::Serve)?;
+        let config = Config::load(self.config.as_deref(), Defaults::Serve, None)?;
         require_credential(&config)?;
         let _guard = logging::start()?;
         if config.auth.mode == AuthMode::AcceptAny {

@@ -143,12 +143,16 @@ impl fmt::Display for InvalidSettings {
 
 impl Config {
     /// Reads the file, if one is given, and the environment, and judges every
-    /// setting.
+    /// setting. `store`, if given, goes over `store.url`.
     ///
     /// # Errors
     ///
     /// [`ConfigError`]; [`ConfigError::Invalid`] names every mistake.
-    pub fn load(file: Option<&Path>, defaults: Defaults) -> Result<Self, ConfigError> {
+    pub fn load(
+        file: Option<&Path>,
+        defaults: Defaults,
+        store: Option<StoreUrl>,
+    ) -> Result<Self, ConfigError> {
         let mut builder = config::Config::builder();
         if let Some(path) = file {
             let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
@@ -160,7 +164,7 @@ impl Config {
         let environment = Environment::with_prefix(ENVIRONMENT_PREFIX)
             .prefix_separator(ENVIRONMENT_SEPARATOR)
             .separator(ENVIRONMENT_SEPARATOR);
-        Self::judge(builder.add_source(environment), defaults)
+        Self::judge(builder.add_source(environment), defaults, store)
     }
 
     /// As [`Config::load`], from the text of a file and without environment.
@@ -170,12 +174,13 @@ impl Config {
     /// As [`Config::load`].
     pub fn from_toml(text: &str, defaults: Defaults) -> Result<Self, ConfigError> {
         let source = toml_source(text)?;
-        Self::judge(config::Config::builder().add_source(source), defaults)
+        Self::judge(config::Config::builder().add_source(source), defaults, None)
     }
 
     fn judge(
         sources: ConfigBuilder<DefaultState>,
         defaults: Defaults,
+        store_url: Option<StoreUrl>,
     ) -> Result<Self, ConfigError> {
         let mut problems = Problems::default();
         // What the library would say may quote what it found.
@@ -192,10 +197,11 @@ impl Config {
                 .server
                 .settings("server", &mut problems)
                 .judge(&mut problems),
-            store: raw
-                .store
-                .settings("store", &mut problems)
-                .judge(defaults.store_url(), &mut problems),
+            store: raw.store.settings("store", &mut problems).judge(
+                defaults.store_url(),
+                store_url,
+                &mut problems,
+            ),
             id: IdConfig {
                 node: id.node.optional("id.node", &mut problems),
             },

@@ -36,26 +36,38 @@ pub(super) struct RawStore {
 }
 
 impl RawStore {
-    pub(super) fn judge(self, default_url: StoreUrl, problems: &mut Problems) -> StoreConfig {
+    /// The settings; `given`, if there is one, goes over `store.url`.
+    pub(super) fn judge(
+        self,
+        default_url: StoreUrl,
+        given: Option<StoreUrl>,
+        problems: &mut Problems,
+    ) -> StoreConfig {
         let password = Secret {
             text: self.password,
             file: self.password_file,
         };
         let is_password_set = password.is_set();
         let password = password.judge("store", "password", problems);
-        let url = match self.url.or("store.url", default_url, problems) {
-            StoreUrl::Postgres(url) if is_password_set && url.password().is_some() => {
-                problems.add("store.password", "is in store.url already; give one");
-                StoreUrl::Postgres(url)
+        let is_url_set = self.url.is_set();
+        let url = self.url.optional("store.url", problems);
+        let is_url_wrong = is_url_set && url.is_none();
+        // The password is for what is given too, if that lacks one.
+        let may_be_idle = !is_password_set || given.is_some() || is_url_wrong;
+        let url = match given.or(url).unwrap_or(default_url) {
+            StoreUrl::Postgres(url) if url.password().is_none() => {
+                StoreUrl::Postgres(match password {
+                    Some(password) => url.with_password(password),
+                    None => url,
+                })
             }
-            StoreUrl::Postgres(url) => StoreUrl::Postgres(match password {
-                Some(password) => url.with_password(password),
-                None => url,
-            }),
+            url if may_be_idle => url,
+            url @ StoreUrl::Postgres(_) => {
+                problems.add("store.password", "is in store.url already; give one");
+                url
+            }
             url => {
-                if is_password_set {
-                    problems.add("store.password", "is for a PostgreSQL store");
-                }
+                problems.add("store.password", "is for a PostgreSQL store");
                 url
             }
         };
