@@ -90,7 +90,13 @@ impl<'de, T: SettingType> Deserialize<'de> for Setting<T> {
             Scalar::Boolean(value) if T::FORM == Form::Boolean => Ok(value.to_string()),
             _ => Err(T::FORM.demand().to_owned()),
         };
-        let read = |text: String| text.parse().map_err(|error: T::Err| error.to_string());
+        let read = |text: String| {
+            text.parse().map_err(|error: T::Err| match T::FORM {
+                // What the standard library says is no sentence about a setting.
+                Form::Boolean => T::FORM.demand().to_owned(),
+                Form::Text | Form::Number => error.to_string(),
+            })
+        };
         Ok(Self {
             found: Some(text.and_then(read)),
         })
