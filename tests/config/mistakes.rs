@@ -215,6 +215,7 @@ proptest! {
     fn no_value_whatever_makes_it_panic(
         key in prop::sample::select(vec![
             "server.listen", "server.request_timeout", "server.body_limit", "store.url",
+            "store.password", "store.password_file", "store.migrate", "store.max_connections",
             "id.node", "auth.mode", "auth.clock_skew",
         ]),
         value in any::<String>(),
@@ -231,7 +232,9 @@ proptest! {
         section in prop::sample::select(vec!["server", "store", "id", "directory", "auth"]),
         key in "[a-z]{2,12}",
     ) {
-        let known = ["listen", "url", "node", "mode", "apps", "tokens", "file"];
+        let known = [
+            "listen", "url", "password", "migrate", "node", "mode", "apps", "tokens", "file",
+        ];
         prop_assume!(!known.contains(&key.as_str()));
         let toml = format!("[{section}]\n{key} = 1");
         prop_assert_eq!(keys_at_fault(&toml), [format!("{section}.{key}")]);

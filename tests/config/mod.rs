@@ -5,6 +5,7 @@ mod environment;
 mod mistakes;
 mod round_trip;
 mod secrets;
+mod store;
 mod values;
 
 use kootask::config::{Config, ConfigError, Defaults};

@@ -1,6 +1,7 @@
 //! What is printed as in force is a file that puts the same in force.
 
 use kootask::config::{Config, Defaults};
+use kootask::store::StoreUrl;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -36,16 +37,39 @@ fn server() -> impl Strategy<Value = String> {
         .prop_map(|(a, b, c, d, e)| section("server", vec![a, b, c, d, e]))
 }
 
+/// Some with a password, which is printed as a setting of its own.
+fn postgres_url() -> impl Strategy<Value = String> {
+    let user = "([a-z%40é]{1,6}(:[a-zé%20!]{1,8})?)".prop_map(|user| user.replace('%', "%25"));
+    let host = "([a-z][a-z0-9.-]{0,8}|%2Frun%2Fsocket|\\[::1\\])(:[1-9][0-9]{0,3})?";
+    let parameters = prop::sample::select(vec![
+        "",
+        "?sslmode=require",
+        "?sslmode=verify-full&sslrootcert=/etc/the%20root.crt",
+        "?sslcert=c.crt&sslkey=c.key",
+    ]);
+    (user, host, "[a-zé_]{1,8}", parameters).prop_map(|(user, host, database, parameters)| {
+        format!("postgres://{user}@{host}/{database}{parameters}")
+    })
+}
+
 fn store_id_and_directory() -> impl Strategy<Value = String> {
     let path = "[ -~é中]{0,12}[!-.0-~]".prop_map(|path| format!("sqlite://{path}"));
-    let url = prop_oneof![Just("memory:".to_owned()), path]
+    let url = prop_oneof![Just("memory:".to_owned()), path, postgres_url()]
         .prop_map(|url| format!("url = {}", serde_json::to_string(&url).unwrap()));
+    let migrate = any::<bool>().prop_map(|migrate| format!("migrate = {migrate}"));
+    let connections = (2..=1000_u16).prop_map(|most| format!("max_connections = {most}"));
+    let store = (
+        option::of(url),
+        option::of(migrate),
+        option::of(connections),
+    )
+        .prop_map(|(a, b, c)| section("store", vec![a, b, c]));
     let node = any::<u16>().prop_map(|node| format!("node = {node}"));
     let file = "[ -~é中]{1,12}"
         .prop_map(|path| format!("file = {}", serde_json::to_string(&path).unwrap()));
-    (option::of(url), option::of(node), option::of(file)).prop_map(|(url, node, file)| {
+    (store, option::of(node), option::of(file)).prop_map(|(store, node, file)| {
         [
-            section("store", vec![url]),
+            store,
             section("id", vec![node]),
             section("directory", vec![file]),
         ]
@@ -105,10 +129,16 @@ fn toml_string(text: &str) -> String {
     format!("\"{}\"", escaped.collect::<String>())
 }
 
+fn has_password(url: &StoreUrl) -> bool {
+    matches!(url, StoreUrl::Postgres(url) if url.password().is_some())
+}
+
 /// The settings but for the secrets, which are not printed.
 fn without_secrets(config: &Config) -> String {
     let text = config.to_string();
-    let lines = text.lines().filter(|line| !line.starts_with("app_secret"));
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with("app_secret") && !line.starts_with("password"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -130,7 +160,14 @@ proptest! {
             prop_assert_eq!(again.server.request_timeout, config.server.request_timeout);
             prop_assert_eq!(again.server.shutdown_grace, config.server.shutdown_grace);
             prop_assert_eq!(again.server.body_limit, config.server.body_limit);
-            prop_assert_eq!(&again.store.url, &config.store.url);
+            prop_assert_eq!(again.store.url.to_string(), config.store.url.to_string());
+            prop_assert_eq!(again.store.migrate, config.store.migrate);
+            if let StoreUrl::Postgres(url) = &config.store.url {
+                prop_assert_eq!(again.store.max_connections, config.store.max_connections);
+                prop_assert_eq!(has_password(&again.store.url), url.password().is_some());
+            } else {
+                prop_assert_eq!(&again.store.url, &config.store.url);
+            }
             prop_assert_eq!(again.id.node, config.id.node);
             prop_assert_eq!(&again.directory.file, &config.directory.file);
             prop_assert_eq!(again.auth.mode, config.auth.mode);

@@ -122,7 +122,7 @@ fn an_address_has_a_port() {
 }
 
 #[test]
-fn a_store_is_memory_or_a_sqlite_file() {
+fn a_store_is_memory_a_sqlite_file_or_a_postgresql_database() {
     let url = |text: &str| read(&format!("[store]\nurl = \"{text}\"")).store.url;
     assert_eq!(url("memory:"), StoreUrl::Memory);
     assert_eq!(url("sqlite://a/b.db"), StoreUrl::Sqlite("a/b.db".into()));
