@@ -8,15 +8,15 @@ use crate::support::client::{Call, TRANSFER};
 use crate::support::process::{TestProcess, kootask};
 
 /// A running stand-in and the text it greets with; killed when dropped.
-struct Greeting {
+pub(super) struct Greeting {
     child: Child,
     /// Held open: a program whose messages nobody can read may end.
     _stderr: BufReader<ChildStderr>,
-    text: String,
+    pub(super) text: String,
 }
 
 impl Greeting {
-    fn of(mut command: Command) -> Self {
+    pub(super) fn of(mut command: Command) -> Self {
         let mut child = command
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -42,7 +42,7 @@ impl Greeting {
     }
 
     /// The commands to paste: indented, and continued by backslashes.
-    fn commands(&self) -> Vec<String> {
+    pub(super) fn commands(&self) -> Vec<String> {
         let mut commands = Vec::new();
         let mut lines = self.text.lines();
         while let Some(line) = lines.find(|line| line.starts_with("  ")) {

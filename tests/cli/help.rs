@@ -7,7 +7,7 @@ fn help_names_every_command() {
     for arguments in [&["--help"][..], &["-h"], &["help"]] {
         let outcome = run(arguments);
         assert_eq!(outcome.code, Some(0));
-        for command in ["dev", "serve", "sign", "config"] {
+        for command in ["dev", "serve", "migrate", "sign", "openapi", "config"] {
             assert!(
                 outcome.out.contains(&format!("\n  {command}")),
                 "{}",
@@ -25,6 +25,10 @@ fn every_command_has_a_help_that_names_its_options() {
             &["--listen", "--store", "--config", "KOOTASK_CONFIG"][..],
         ),
         (&["serve", "--help"], &["--config", "KOOTASK_CONFIG"]),
+        (
+            &["migrate", "--help"],
+            &["--store", "--config", "KOOTASK_CONFIG"],
+        ),
         (
             &["config", "check", "--help"],
             &["--config", "KOOTASK_CONFIG"],
@@ -69,6 +73,7 @@ fn what_is_no_command_or_option_ends_with_2() {
         &["config"],
         &["dev", "--listen", "nowhere"],
         &["dev", "--store", "redis://"],
+        &["migrate", "--store", "redis://"],
         &["sign"],
     ] {
         let outcome = run(arguments);

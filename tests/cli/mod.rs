@@ -2,6 +2,8 @@
 
 mod dev;
 mod help;
+mod migrate;
+mod postgres;
 mod serve;
 mod sign;
 mod sign_curl;

@@ -107,6 +107,19 @@ impl TestDatabase {
         run_sql(&self.url, statements)
     }
 
+    /// A role of the test's own that needs this password and may do nothing yet.
+    pub fn role(&self, password: &str) -> String {
+        let name = format!("role_{}", Uuid::new_v4().simple());
+        let password = password.replace('\'', "''");
+        self.sql(&format!("CREATE ROLE {name} LOGIN PASSWORD '{password}'"));
+        name
+    }
+
+    /// The URL with other credentials, `USER[:PASSWORD]`.
+    pub fn url_as(&self, credentials: &str) -> String {
+        self.url.replace("postgres@", &format!("{credentials}@"))
+    }
+
     /// The URL with other parameters.
     pub fn url_with(&self, parameters: &str) -> String {
         let (base, _) = self.url.split_once('?').unwrap();

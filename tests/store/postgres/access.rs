@@ -20,11 +20,8 @@ fn said(refused: &OpenError) -> String {
 #[tokio::test]
 async fn a_wrong_password_is_refused_and_not_shown() {
     let place = Place::new();
-    let (role, _) = place.role("right");
-    let url = place
-        .database
-        .url
-        .replace("postgres@", &format!("{role}:{PASSWORD}@"));
+    let role = place.database.role("right");
+    let url = place.database.url_as(&format!("{role}:{PASSWORD}"));
     let refused = refused(&url.parse().unwrap(), place.context(None)).await;
     let said = said(&refused);
     assert!(said.contains("password authentication failed"), "{said}");
@@ -34,7 +31,8 @@ async fn a_wrong_password_is_refused_and_not_shown() {
 #[tokio::test]
 async fn a_database_that_does_not_exist_is_refused_by_its_name() {
     let place = Place::new();
-    let (_, url) = place.role(PASSWORD);
+    let role = place.database.role(PASSWORD);
+    let url = place.database.url_as(&format!("{role}:{PASSWORD}"));
     let url = url.replace("/test_", "/nowhere_");
     let refused = refused(&url.parse().unwrap(), place.context(None)).await;
     let said = said(&refused);
@@ -47,23 +45,22 @@ async fn a_database_that_does_not_exist_is_refused_by_its_name() {
 #[tokio::test]
 async fn the_password_may_stand_in_the_url_in_a_setting_or_in_a_file() {
     let place = Place::migrated().await;
-    let (role, url) = place.role("p@ss/w:ör?d#'".replace('\'', "''").as_str());
+    let password = "p@ss/w:ör?d#'";
+    let role = place.database.role(password);
     place.database.sql(&format!(
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
     ));
-    let password = "p@ss/w:ör?d#'";
-    drop(url);
     let url = |credentials: &str| {
-        let url = place.database.url.replace("postgres@", credentials);
+        let url = place.database.url_as(credentials);
         format!("[store]\nurl = \"{url}\"\n")
     };
-    let bare = url(&format!("{role}@"));
+    let bare = url(&role);
     let encoded = "p%40ss%2Fw%3A%C3%B6r%3Fd%23%27";
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("password");
     std::fs::write(&file, format!("{password}\n")).unwrap();
     for toml in [
-        url(&format!("{role}:{encoded}@")),
+        url(&format!("{role}:{encoded}")),
         format!("{bare}password = \"{password}\""),
         format!("{bare}password_file = \"{}\"", file.display()),
     ] {

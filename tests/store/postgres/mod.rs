@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 use kootask::store::postgres::{OpenError, PostgresStore, PostgresUrl};
 use kootask::store::{StoreContext, TaskRepository};
-use uuid::Uuid;
 
 use super::{LIMIT, MovedClock, NODE};
 use crate::support::postgres::TestDatabase;
@@ -68,17 +67,6 @@ impl Place {
     #[track_caller]
     fn number(&self, query: &str) -> i64 {
         self.database.sql(query).parse().unwrap()
-    }
-
-    /// A role of the test's own that may log in with this password, as it may
-    /// stand in a URL; and the URL of the database as that role.
-    fn role(&self, password: &str) -> (String, String) {
-        let name = format!("role_{}", Uuid::new_v4().simple());
-        let role = format!("CREATE ROLE {name} LOGIN PASSWORD '{password}'");
-        self.database.sql(&role);
-        let url = &self.database.url;
-        let url = url.replace("postgres@", &format!("{name}:{password}@"));
-        (name, url)
     }
 }
 

@@ -88,7 +88,8 @@ async fn a_migration_that_was_altered_is_refused() {
 #[tokio::test]
 async fn a_role_that_may_not_create_tables_opens_what_is_up_to_date() {
     let place = Place::new();
-    let (role, url) = place.role("secret");
+    let role = place.database.role("secret");
+    let url = place.database.url_as(&format!("{role}:secret"));
     let url = url.parse().unwrap();
     // It cannot make the schema, and is told so.
     let said = refused(&url, place.context(None)).await.to_string();

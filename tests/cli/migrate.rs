@@ -1,0 +1,211 @@
+//! `kootask migrate`.
+
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::{Outcome, outcome, run};
+use crate::support::postgres::TestDatabase;
+use crate::support::process::{TestProcess, kootask};
+
+const SECRET: &str = "hunter2-hunter2";
+
+/// The URL of a SQLite database in this folder.
+fn sqlite(folder: &TempDir) -> String {
+    format!("sqlite://{}", folder.path().join("tasks.db").display())
+}
+
+/// A role that owns its database, and the URL without and with its password.
+fn owner(database: &TestDatabase) -> (String, String) {
+    let role = database.role(SECRET);
+    database.sql(&format!("GRANT ALL ON SCHEMA public TO {role}"));
+    let with_password = database.url_as(&format!("{role}:{SECRET}"));
+    (database.url_as(&role), with_password)
+}
+
+#[track_caller]
+fn said(outcome: &Outcome) -> &str {
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert_eq!(outcome.err, "", "{outcome:?}");
+    &outcome.out
+}
+
+#[track_caller]
+fn refused(outcome: &Outcome) -> &str {
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert_eq!(outcome.out, "", "{outcome:?}");
+    &outcome.err
+}
+
+/// Migrates twice; `shown` is what it calls the store.
+#[track_caller]
+fn migrate_twice(mut migrate: Command, shown: &str) {
+    let first = outcome(&mut migrate);
+    let expected = format!("{shown} is migrated from schema version 0 to 1\n");
+    assert_eq!(said(&first), expected);
+    let second = outcome(&mut migrate);
+    let expected = format!("{shown} is up to date: its schema has version 1\n");
+    assert_eq!(said(&second), expected);
+}
+
+fn migrate() -> Command {
+    let mut command = kootask();
+    command.arg("migrate");
+    command
+}
+
+fn file_with(folder: &TempDir, toml: &str) -> std::path::PathBuf {
+    let file = folder.path().join("kootask.toml");
+    std::fs::write(&file, toml).unwrap();
+    file
+}
+
+#[test]
+fn it_makes_a_schema_once_wherever_the_store_is_named() {
+    let (folders, postgres) = ([(); 3].map(|()| TempDir::new().unwrap()), [(); 3]);
+    let stores = folders.iter().map(sqlite);
+    let databases = postgres.map(|()| TestDatabase::shared());
+    let stores = stores.chain(databases.iter().map(|database| database.url.clone()));
+    for (store, place) in stores.zip([0, 1, 2].into_iter().cycle()) {
+        let folder = TempDir::new().unwrap();
+        let toml = format!("[store]\nurl = '{store}'\n");
+        let mut command = migrate();
+        match place {
+            0 => command.args(["--store", &store]),
+            1 => command.arg("--config").arg(file_with(&folder, &toml)),
+            _ => command.env("KOOTASK__STORE__URL", &store),
+        };
+        migrate_twice(command, &store);
+    }
+}
+
+#[test]
+fn the_argument_goes_over_the_environment_and_that_over_the_file() {
+    let [one, two, three] = [(); 3].map(|()| TempDir::new().unwrap());
+    let mut command = migrate();
+    command
+        .arg("--config")
+        .arg(file_with(
+            &one,
+            &format!("[store]\nurl = '{}'", sqlite(&one)),
+        ))
+        .env("KOOTASK__STORE__URL", sqlite(&two));
+    assert!(said(&outcome(&mut command)).starts_with(&sqlite(&two)));
+    command.args(["--store", &sqlite(&three)]);
+    assert!(said(&outcome(&mut command)).starts_with(&sqlite(&three)));
+    let is_made = |folder: &TempDir| folder.path().join("tasks.db").exists();
+    assert!(!is_made(&one) && is_made(&two) && is_made(&three));
+}
+
+/// That a service at start does not is the reason for which it is there.
+#[test]
+fn it_migrates_although_the_service_may_not() {
+    let folder = TempDir::new().unwrap();
+    let mut command = migrate();
+    command
+        .args(["--store", &sqlite(&folder)])
+        .env("KOOTASK__STORE__MIGRATE", "false");
+    migrate_twice(command, &sqlite(&folder));
+}
+
+#[test]
+fn memory_has_no_schema() {
+    let outcome = run(&["migrate", "--store", "memory:"]);
+    assert_eq!(said(&outcome), "memory: has no schema\n");
+}
+
+#[test]
+fn a_sqlite_database_in_use_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let store = sqlite(&folder);
+    let process = TestProcess::dev(&store);
+    let outcome = run(&["migrate", "--store", &store]);
+    assert!(
+        refused(&outcome).contains("another process has this store open"),
+        "{outcome:?}"
+    );
+    drop(process);
+}
+
+/// Instances that serve are no reason not to migrate.
+#[test]
+fn a_postgresql_database_in_use_is_not() {
+    let database = TestDatabase::shared();
+    let _process = TestProcess::dev(&database.url);
+    said(&run(&["migrate", "--store", &database.url]));
+}
+
+const NEWER: &str = "INSERT INTO _sqlx_migrations
+    (version, description, installed_on, success, checksum, execution_time)
+    VALUES (9999, 'of the future', '2099-01-01', true, '', 0)";
+
+#[test]
+fn a_newer_database_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let sqlite = sqlite(&folder);
+    said(&run(&["migrate", "--store", &sqlite]));
+    let path = sqlite.strip_prefix("sqlite://").unwrap();
+    let connection = rusqlite::Connection::open(Path::new(path)).unwrap();
+    connection.execute(NEWER, []).unwrap();
+    drop(connection);
+
+    let postgres = TestDatabase::shared();
+    said(&run(&["migrate", "--store", &postgres.url]));
+    postgres.sql(NEWER);
+
+    for store in [&sqlite, &postgres.url] {
+        let outcome = run(&["migrate", "--store", store]);
+        let said = refused(&outcome);
+        for part in ["newer than this program", "9999", "run a newer kootask"] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+    }
+}
+
+#[test]
+fn the_password_may_be_in_the_url_or_beside_it_and_is_not_printed() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, SECRET).unwrap();
+    let file = file.to_str().unwrap();
+    for (is_in_url, environment) in [
+        (true, None),
+        (false, Some(("KOOTASK__STORE__PASSWORD", SECRET))),
+        (false, Some(("KOOTASK__STORE__PASSWORD_FILE", file))),
+        // Of another store, perhaps.
+        (true, Some(("KOOTASK__STORE__PASSWORD", "wrong"))),
+    ] {
+        let database = TestDatabase::shared();
+        let (bare, with_password) = owner(&database);
+        let mut command = migrate();
+        command
+            .args(["--store", if is_in_url { &with_password } else { &bare }])
+            .envs(environment);
+        migrate_twice(command, &bare);
+    }
+}
+
+#[test]
+fn no_refusal_prints_the_password() {
+    let database = TestDatabase::shared();
+    let role = database.role("another");
+    let wrong = database.url_as(&format!("{role}:{SECRET}"));
+    let outcome = run(&["migrate", "--store", &wrong]);
+    let said = refused(&outcome);
+    assert!(said.contains("password authentication failed"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+
+    // Not even one that was mistyped.
+    for command in ["migrate", "dev"] {
+        for url in [
+            &format!("postgres://me:{SECRET}@db"),
+            &format!("postgre://me:{SECRET}@db/tasks"),
+        ] {
+            let outcome = run(&[command, "--store", url]);
+            assert_eq!(outcome.code, Some(2), "{outcome:?}");
+            assert!(outcome.err.contains("'--store <URL>': "), "{outcome:?}");
+            assert!(!outcome.err.contains("hunter2"), "{outcome:?}");
+        }
+    }
+}

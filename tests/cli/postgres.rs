@@ -1,0 +1,91 @@
+//! The program over a PostgreSQL database.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+use socket2::{Domain, Socket, Type};
+
+use super::dev::Greeting;
+use super::pasted;
+use crate::support::postgres::TestDatabase;
+use crate::support::process::kootask;
+
+#[test]
+fn dev_greets_without_the_password_and_its_requests_work_as_pasted() {
+    let database = TestDatabase::shared();
+    let role = database.role("hunter2");
+    database.sql(&format!("GRANT ALL ON SCHEMA public TO {role}"));
+    let url = database.url_as(&format!("{role}:hunter2"));
+    let mut command = kootask();
+    command.args(["dev", "--listen", "127.0.0.1:0", "--store", &url]);
+    let greeting = Greeting::of(command);
+    let text = &greeting.text;
+    let store = format!("store {}, ", database.url_as(&role));
+    assert!(text.contains(&store) && !text.contains("hunter2"), "{text}");
+    let mut made = 0;
+    for command in greeting.commands() {
+        let Some(outcome) = pasted(&command) else {
+            continue;
+        };
+        assert!(outcome.out.contains("\"taskId\":\""), "{outcome:?}");
+        made += 1;
+        assert_eq!(
+            database.sql("SELECT count(*) FROM task"),
+            format!("{made}"),
+            "{command}"
+        );
+    }
+}
+
+/// A `kootask dev` whose database does not listen yet, at the moment at which it
+/// says so; killed when dropped.
+struct Waiting {
+    child: Child,
+    /// The database's address, where nobody else can come up.
+    _address: Socket,
+}
+
+impl Waiting {
+    fn start() -> Self {
+        let address = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let loopback = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        address.bind(&loopback.into()).unwrap();
+        let port = address.local_addr().unwrap().as_socket().unwrap().port();
+        let url = format!("postgres://me:hunter2@127.0.0.1:{port}/tasks");
+        let mut child = kootask()
+            .args(["dev", "--listen", "127.0.0.1:0", "--store", &url])
+            .env_remove("RUST_LOG")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stdout.take().unwrap());
+        let line = log.lines().next().expect("it ended").unwrap();
+        assert!(line.contains("waits for the database"), "{line}");
+        assert!(line.contains("refused"), "{line}");
+        assert!(!line.contains("hunter2"), "{line}");
+        Self {
+            child,
+            _address: address,
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_signal_ends_with_0_what_waits_for_its_database() {
+    for signal in ["TERM", "INT"] {
+        let mut waiting = Waiting::start();
+        let id = waiting.child.id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args(["-s", signal, &id])
+            .status();
+        assert!(sent.unwrap().success());
+        assert_eq!(waiting.child.wait().unwrap().code(), Some(0), "{signal}");
+    }
+}
