@@ -154,12 +154,11 @@ impl<'a> Batch<'a> {
             .execute(&mut *connection)
             .await?
             .rows_affected();
-        let known = if usize::try_from(inserted) == Ok(self.rows.len()) {
+        if usize::try_from(inserted) == Ok(self.rows.len()) {
             // Each has its task, and none shares its key with another.
-            KnownKeys::new()
-        } else {
-            self.known_keys(connection).await?
-        };
+            return Ok(self.rows.iter().map(|row| Created::New(row.id)).collect());
+        }
+        let known = self.known_keys(connection).await?;
         self.outcome(&known)
     }
 
@@ -195,11 +194,10 @@ impl<'a> Batch<'a> {
             .collect())
     }
 
-    /// What became of each create, given what the keys stand for; without any,
-    /// each made a task.
+    /// What became of each create, given what the keys stand for.
     fn outcome(&self, known: &KnownKeys) -> Result<Vec<Created>, BatchError> {
         let outcome = |row: &&NewRow| match &row.idempotency {
-            Some(request) if !known.is_empty() => {
+            Some(request) => {
                 let (id, body) = known.get(&request.key[..]).ok_or(BatchError::KeyGone)?;
                 Ok(if *id == row.id {
                     Created::New(row.id)
@@ -207,7 +205,7 @@ impl<'a> Batch<'a> {
                     Created::again(request, *id, *body)
                 })
             }
-            _ => Ok(Created::New(row.id)),
+            None => Ok(Created::New(row.id)),
         };
         self.rows.iter().map(outcome).collect()
     }

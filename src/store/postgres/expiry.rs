@@ -12,6 +12,9 @@ use crate::task::{TaskId, idempotency};
 
 /// How often it is looked for expired keys.
 const PERIOD: Duration = Duration::from_secs(10);
+/// How long an expired key stays: to an instance whose clock is behind it may not
+/// have expired yet.
+const MARGIN: Duration = Duration::from_secs(60);
 /// The most keys that are deleted at once.
 const MOST: i64 = 1000;
 
@@ -28,6 +31,7 @@ pub(super) async fn run(pool: Pool, clock: SharedClock) {
         period.tick().await;
         let forgotten = async {
             let now = clock.now().min(database_clock(&pool).await?);
+            let now = now.checked_sub(MARGIN).unwrap_or(now);
             let expired = TaskId::first_at(idempotency::expiry(now));
             while forget(&pool, expired).await? >= MOST.unsigned_abs() {}
             Ok::<_, StoreError>(())
