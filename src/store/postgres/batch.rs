@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 
 use crate::store::Created;
@@ -34,12 +35,9 @@ INSERT INTO task
 SELECT node, id, tenant_id, user_id, task_type, 0, locale, init_params, src_user_id FROM new
 WHERE key_digest IS NULL OR id IN (SELECT task_id FROM claimed)";
 
-/// Whether the tasks of one of these ids are there.
-const EXISTS: &str = "
-SELECT EXISTS (
-    SELECT 1 FROM unnest($1::bigint[]) AS new (id)
-    JOIN task ON task.node = ((new.id >> 7) & 65535)::integer AND task.id = new.id
-)";
+/// What is added to [`INSERT`] where an attempt before this one may have been
+/// committed: its tasks stay as they are. One that is under way is waited for.
+const UNLESS_THERE: &str = " ON CONFLICT (node, id) DO NOTHING";
 
 const KNOWN_KEYS: &str =
     "SELECT key_digest, task_id, body_digest FROM idempotency WHERE key_digest = ANY($1)";
@@ -134,13 +132,16 @@ impl<'a> Batch<'a> {
     /// before `expired` are free.
     ///
     /// An id that is in the database already is an error, and nothing is
-    /// committed then.
+    /// committed then; unless it is tried `again`, and an attempt whose answer got
+    /// lost may have put it there.
     pub(super) async fn commit(
         &self,
         connection: &mut PgConnection,
         expired: TaskId,
+        again: bool,
     ) -> Result<Vec<Created>, BatchError> {
-        let inserted = sqlx::query(INSERT)
+        let unless_there = if again { UNLESS_THERE } else { "" };
+        let inserted = sqlx::query(AssertSqlSafe(format!("{INSERT}{unless_there}")))
             .bind(&self.ids)
             .bind(&self.tenant_ids)
             .bind(&self.user_ids)
@@ -160,23 +161,6 @@ impl<'a> Batch<'a> {
         }
         let known = self.known_keys(connection).await?;
         self.outcome(&known)
-    }
-
-    /// What became of each create, if the batch was committed by an attempt whose
-    /// answer got lost; `None` if it was not, or made nothing.
-    pub(super) async fn committed_before(
-        &self,
-        connection: &mut PgConnection,
-    ) -> Result<Option<Vec<Created>>, BatchError> {
-        let exists: bool = sqlx::query_scalar(EXISTS)
-            .bind(&self.ids)
-            .fetch_one(&mut *connection)
-            .await?;
-        if !exists {
-            return Ok(None);
-        }
-        let known = self.known_keys(connection).await?;
-        self.outcome(&known).map(Some)
     }
 
     async fn known_keys(&self, connection: &mut PgConnection) -> Result<KnownKeys, BatchError> {

@@ -139,24 +139,15 @@ impl Writer {
         let expired = TaskId::first_at(idempotency::expiry(self.clock.now()));
         let mut connection = self.connection().await.map_err(Failure::Lasting)?;
         let committed = answered(async {
-            let before = if again {
-                batch.committed_before(&mut connection).await
-            } else {
-                Ok(None)
-            };
             // Not an error of the store yet: its kind matters.
-            Ok::<_, StoreError>(match before {
-                Ok(Some(done)) => Ok(done),
-                Ok(None) => batch.commit(&mut connection, expired).await,
-                Err(error) => Err(error),
-            })
+            Ok::<_, StoreError>(batch.commit(&mut connection, expired, again).await)
         });
         match committed.await {
             Ok(Ok(done)) => {
                 self.connection = Some(connection);
                 Ok(done)
             }
-            Ok(Err(error)) if is_passing(&error, again) => {
+            Ok(Err(error)) if is_passing(&error) => {
                 Err(Failure::Passing(StoreError::failed(error)))
             }
             Ok(Err(error)) => Err(Failure::Lasting(StoreError::failed(error))),
@@ -178,7 +169,7 @@ impl Writer {
 }
 
 /// Whether another attempt may go through.
-fn is_passing(error: &BatchError, again: bool) -> bool {
+fn is_passing(error: &BatchError) -> bool {
     match error {
         BatchError::KeyGone => true,
         BatchError::NotJson(_) => false,
@@ -190,8 +181,6 @@ fn is_passing(error: &BatchError, again: bool) -> bool {
             Some("57P01" | "57P02" | "57P03" | "25006") => true,
             // A class for what is wrong with the connection.
             Some(code) if code.starts_with("08") => true,
-            // An attempt whose answer got lost was committed only now.
-            Some("23505") => again,
             _ => false,
         },
         BatchError::Sqlx(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) => true,

@@ -3,6 +3,7 @@
 mod access;
 mod durability;
 mod expiry;
+mod keys;
 mod lost_answer;
 mod lost_node;
 mod nodes;
