@@ -1,7 +1,7 @@
 //! The program over a PostgreSQL database.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 
 use socket2::{Domain, Socket, Type};
 
@@ -9,6 +9,7 @@ use super::dev::Greeting;
 use super::pasted;
 use crate::support::postgres::TestDatabase;
 use crate::support::process::kootask;
+use crate::support::until;
 
 #[test]
 fn dev_greets_without_the_password_and_its_requests_work_as_pasted() {
@@ -41,6 +42,8 @@ fn dev_greets_without_the_password_and_its_requests_work_as_pasted() {
 /// says so; killed when dropped.
 struct Waiting {
     child: Child,
+    /// Held open: a program whose messages nobody can read may end.
+    _log: BufReader<ChildStdout>,
     /// The database's address, where nobody else can come up.
     _address: Socket,
 }
@@ -58,13 +61,15 @@ impl Waiting {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let log = BufReader::new(child.stdout.take().unwrap());
-        let line = log.lines().next().expect("it ended").unwrap();
+        let mut log = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        log.read_line(&mut line).unwrap();
         assert!(line.contains("waits for the database"), "{line}");
         assert!(line.contains("refused"), "{line}");
         assert!(!line.contains("hunter2"), "{line}");
         Self {
             child,
+            _log: log,
             _address: address,
         }
     }
@@ -77,8 +82,8 @@ impl Drop for Waiting {
     }
 }
 
-#[test]
-fn a_signal_ends_with_0_what_waits_for_its_database() {
+#[tokio::test]
+async fn a_signal_ends_with_0_what_waits_for_its_database() {
     for signal in ["TERM", "INT"] {
         let mut waiting = Waiting::start();
         let id = waiting.child.id().to_string();
@@ -86,6 +91,12 @@ fn a_signal_ends_with_0_what_waits_for_its_database() {
             .args(["-s", signal, &id])
             .status();
         assert!(sent.unwrap().success());
-        assert_eq!(waiting.child.wait().unwrap().code(), Some(0), "{signal}");
+        let mut status = None;
+        until("its end", async || {
+            status = waiting.child.try_wait().unwrap();
+            status.is_some()
+        })
+        .await;
+        assert_eq!(status.unwrap().code(), Some(0), "{signal}");
     }
 }

@@ -6,6 +6,7 @@ mod mistakes;
 mod round_trip;
 mod secrets;
 mod store;
+mod store_password;
 mod values;
 
 use kootask::config::{Config, ConfigError, Defaults};

@@ -13,8 +13,12 @@ use super::{Place, open};
 /// What is in the request that is cut off, and in no other.
 const CUT: &str = "the-one-that-is-cut-off";
 
-/// Whether the cut comes before or after the commit.
-const CUTS: [Rule; 2] = [Rule::CutBefore(CUT), Rule::CutAfter(CUT)];
+/// Whether the cut comes before, during or after the commit.
+const CUTS: [Rule; 3] = [
+    Rule::CutBefore(CUT),
+    Rule::CutDuring(CUT),
+    Rule::CutAfter(CUT),
+];
 
 struct Broken {
     place: Place,
@@ -24,7 +28,16 @@ struct Broken {
 
 impl Broken {
     async fn new() -> Self {
-        let place = Place::new();
+        let place = Place::migrated().await;
+        // It takes its time, so that another attempt comes in between.
+        place.database.sql(&format!(
+            "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 PERFORM pg_sleep(0.3);
+                 RETURN NULL;
+             END $$;
+             CREATE TRIGGER dawdle AFTER INSERT ON task FOR EACH ROW
+                 WHEN (new.src_user_id = '{CUT}') EXECUTE FUNCTION dawdle()"
+        ));
         let proxy = Proxy::before(&place.database).await;
         let url = place.database.url_through(proxy.port).parse().unwrap();
         let store = open(&url, place.context(None)).await.unwrap();

@@ -21,6 +21,8 @@ pub(super) enum Rule {
     /// The next request with this text is not forwarded: its connection is cut.
     /// Then as [`Rule::Forward`].
     CutBefore(&'static str),
+    /// Likewise, but it is forwarded: the database works on it.
+    CutDuring(&'static str),
     /// Likewise, but when the database has answered it.
     CutAfter(&'static str),
 }
@@ -115,6 +117,10 @@ impl Shared {
                     }
                     match self.cut_of(sent) {
                         Rule::CutBefore(_) => return Ok(()),
+                        Rule::CutDuring(_) => {
+                            database.write_all(sent).await?;
+                            return Ok(());
+                        }
                         Rule::CutAfter(_) => {
                             database.write_all(sent).await?;
                             // It answers what it has committed.
@@ -139,7 +145,7 @@ impl Shared {
     fn cut_of(&self, request: &[u8]) -> Rule {
         let mut rule = self.rule.lock().unwrap();
         match *rule {
-            Rule::CutBefore(text) | Rule::CutAfter(text)
+            Rule::CutBefore(text) | Rule::CutDuring(text) | Rule::CutAfter(text)
                 if request
                     .windows(text.len())
                     .any(|part| part == text.as_bytes()) =>
