@@ -17,19 +17,19 @@ const TASKS: i64 = 200_000;
 const ROUNDS: i64 = 10;
 
 impl Place {
-    /// Fills the database with tasks of four nodes, half of them imports, in
-    /// every status.
+    /// Fills the database with tasks of four nodes and users, half of them
+    /// imports, in every status.
     fn fill(&self) {
         self.database.sql(&format!(
             "INSERT INTO task (node, id, tenant_id, user_id, task_type, status, locale,
                                init_params, src_user_id)
-             SELECT n % 4, ((200000000000 + n) << 23) | ((n % 4) << 7), 'tenant',
-                 'user-' || n % 1000, n / 2 % 2, n / 4 % 4, 'en-US',
+             SELECT n / 16 % 4, ((200000000000 + n) << 23) | ((n / 16 % 4) << 7), 'tenant',
+                 'user-' || n % 4, n / 2 % 2, n / 4 % 4, 'en-US',
                  CASE n / 2 % 2
                      WHEN 0 THEN '{{\"srcUserId\":\"source\",\"dstUserId\":\"recipient\"}}'
                      ELSE '{{\"resultId\":\"result\",\"orgId\":\"org\",\"orgUserId\":\"creator\"}}'
                  END,
-                 CASE n / 2 % 2 WHEN 0 THEN 'source-' || n % 1000 END
+                 CASE n / 2 % 2 WHEN 0 THEN 'source-' || n % 4 END
              FROM generate_series(0, {TASKS} - 1) AS n;
              ANALYZE task"
         ));
