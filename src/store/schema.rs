@@ -37,8 +37,24 @@ pub enum SchemaError {
         version: i64,
     },
     /// The schema cannot be read or migrated.
-    #[error(transparent)]
+    #[error("{}", in_words(.0))]
     Failed(#[from] sqlx::Error),
+}
+
+/// An error for whoever runs the program: as sqlx says it, it ends in the line of
+/// the database's own source.
+fn in_words(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => format!("the database says: {}", error.message()),
+        sqlx::Error::Migrate(error) => match &**error {
+            MigrateError::Execute(error) => in_words(error),
+            MigrateError::ExecuteMigration(error, version) => {
+                format!("migration {version} failed: {}", in_words(error))
+            }
+            error => error.to_string(),
+        },
+        error => error.to_string(),
+    }
 }
 
 impl From<MigrateError> for SchemaError {

@@ -24,8 +24,8 @@ async fn a_wrong_password_is_refused_and_not_shown() {
     let url = place.database.url_as(&format!("{role}:{PASSWORD}"));
     let refused = refused(&url.parse().unwrap(), place.context(None)).await;
     let said = said(&refused);
-    assert!(said.contains("password authentication failed"), "{said}");
-    assert!(said.contains(&role), "{said}");
+    let expected = format!("says: password authentication failed for user \"{role}\"");
+    assert!(said.ends_with(&expected), "{said}");
 }
 
 #[tokio::test]
@@ -36,10 +36,8 @@ async fn a_database_that_does_not_exist_is_refused_by_its_name() {
     let url = url.replace("/test_", "/nowhere_");
     let refused = refused(&url.parse().unwrap(), place.context(None)).await;
     let said = said(&refused);
-    assert!(
-        said.contains("nowhere_") && said.contains("does not exist"),
-        "{said}"
-    );
+    assert!(said.contains("says: database \"nowhere_"), "{said}");
+    assert!(said.ends_with("does not exist"), "{said}");
 }
 
 #[tokio::test]

@@ -84,6 +84,20 @@ async fn a_migration_that_was_altered_is_refused() {
     assert!(said.contains("migration 1 "), "{said}");
 }
 
+#[tokio::test]
+async fn a_migration_that_fails_is_told_and_leaves_nothing() {
+    let place = Place::new();
+    place.database.sql("CREATE TABLE import_result ()");
+    let said = refused(&place.url(), place.context(None)).await.to_string();
+    let expected =
+        "migration 1 failed: the database says: relation \"import_result\" already exists";
+    assert!(said.ends_with(expected), "{said}");
+    assert_eq!(place.database.sql("SELECT to_regclass('task')"), "");
+    place.database.sql("DROP TABLE import_result");
+    let store = place.open(None).await;
+    create_new(&store, transfer("source"), None).await;
+}
+
 /// What may change the schema need not be what serves.
 #[tokio::test]
 async fn a_role_that_may_not_create_tables_opens_what_is_up_to_date() {
@@ -93,14 +107,15 @@ async fn a_role_that_may_not_create_tables_opens_what_is_up_to_date() {
     let url = url.parse().unwrap();
     // It cannot make the schema, and is told so.
     let said = refused(&url, place.context(None)).await.to_string();
-    assert!(said.contains("permission denied"), "{said}");
+    let expected = "the database says: permission denied for schema public";
+    assert!(said.ends_with(expected), "{said}");
 
     migrate(&place.url()).await.unwrap();
     // Nor, without a right to it, look at it: that is not the same as an empty
     // database.
     let said = refused(&url, place.context(None)).await.to_string();
     assert!(
-        said.contains("permission denied for table _sqlx_migrations"),
+        said.ends_with("permission denied for table _sqlx_migrations"),
         "{said}"
     );
 
