@@ -71,6 +71,7 @@ fn a_parameter_that_would_be_ignored_is_refused() {
         ("password=secret", "may have sslmode, sslrootcert"),
         ("sslmode=required", "sslmode must be disable, "),
         ("sslmode=", "sslmode must be disable, "),
+        ("sslmode=allow", "sslmode must be disable, "),
         // libpq would verify by it, this program would not.
         ("sslrootcert=/ca.crt", "sslrootcert needs sslmode=verify-"),
         (

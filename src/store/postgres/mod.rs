@@ -15,121 +15,32 @@ mod connection;
 mod expiry;
 mod migration;
 mod node;
+mod opening;
 mod reader;
 mod step;
 mod url;
 mod writer;
 
-use std::io::ErrorKind;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::postgres::PgConnection;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use self::connection::{Database, Pool, Session, answered};
-use self::node::{Keeper, NoId, NodeIds};
+use self::connection::{Pool, Session};
+use self::node::{NoId, NodeIds};
+use self::opening::Opened;
+pub use self::opening::{OpenError, migrate};
 pub use self::url::PostgresUrl;
 use self::writer::{CreateQueue, Writer};
 use super::row::{NewRow, Request};
-use super::schema::{Migrated, SchemaError};
 use super::{Created, StoreContext, StoreError, TaskRepository};
 use crate::task::clock::SharedClock;
 use crate::task::idempotency::Idempotency;
 use crate::task::life_cycle::Transition;
 use crate::task::list::Page;
 use crate::task::{Identifier, ImportResult, NewTask, Task, TaskId, TenantId};
-
-/// How long a database that is not up yet is waited for at start.
-const START_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often it is tried meanwhile.
-const START_PERIOD: Duration = Duration::from_millis(500);
-
-/// Why a store could not be opened. The URL in it has no password.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// A file that the URL names cannot be read.
-    #[error("{}: {error}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// The schema is not, and cannot be made, what this program needs; or the
-    /// database cannot be reached at all.
-    #[error("{url}: {error}")]
-    Schema {
-        /// The database.
-        url: PostgresUrl,
-        /// Why.
-        error: SchemaError,
-    },
-    /// The database can be reached, but not worked with: for example because no
-    /// node is free.
-    #[error("{url}: {error}")]
-    Unusable {
-        /// The database.
-        url: PostgresUrl,
-        /// Why.
-        error: StoreError,
-    },
-}
-
-/// Brings the schema of the database up to date.
-///
-/// # Errors
-///
-/// [`OpenError`], but for [`OpenError::Unusable`].
-pub async fn migrate(url: &PostgresUrl) -> Result<Migrated, OpenError> {
-    prepare_schema(url, true).await
-}
-
-async fn prepare_schema(url: &PostgresUrl, migrate: bool) -> Result<Migrated, OpenError> {
-    // Who connects would be told of it without its name.
-    for path in url.files() {
-        tokio::fs::read(&path)
-            .await
-            .map_err(|error| OpenError::File { path, error })?;
-    }
-    let asked = Instant::now();
-    loop {
-        match migration::prepare(url, migrate).await {
-            Err(SchemaError::Failed(error))
-                if is_not_up_yet(&error) && asked.elapsed() < START_TIMEOUT =>
-            {
-                tracing::warn!(%error, "waits for the database");
-                tokio::time::sleep(START_PERIOD).await;
-            }
-            prepared => {
-                return prepared.map_err(|error| OpenError::Schema {
-                    url: url.clone(),
-                    error,
-                });
-            }
-        }
-    }
-}
-
-/// Whether a database that says this may soon be there.
-fn is_not_up_yet(error: &sqlx::Error) -> bool {
-    match error {
-        // A certificate that is not trusted comes as invalid data.
-        sqlx::Error::Io(error) => !matches!(
-            error.kind(),
-            ErrorKind::InvalidData | ErrorKind::PermissionDenied
-        ),
-        sqlx::Error::Database(error) => matches!(
-            error.code().as_deref(),
-            // Starting up or shutting down, and too many connections.
-            Some("57P03" | "57P01" | "53300")
-        ),
-        _ => false,
-    }
-}
 
 /// Tasks in a PostgreSQL database.
 pub struct PostgresStore {
@@ -151,29 +62,13 @@ impl PostgresStore {
     ///
     /// [`OpenError`].
     pub async fn open(url: &PostgresUrl, context: StoreContext) -> Result<Self, OpenError> {
-        prepare_schema(url, context.migrate).await?;
-        Self::start(url, context)
-            .await
-            .map_err(|error| OpenError::Unusable {
-                url: url.clone(),
-                error,
-            })
-    }
-
-    async fn start(url: &PostgresUrl, context: StoreContext) -> Result<Self, StoreError> {
-        let database = Database::new(url)?;
-        // One connection is the writer's.
-        let pool_size = usize::from(context.max_connections)
-            .saturating_sub(1)
-            .max(1);
-        let pool = database
-            .clone()
-            .pool(pool_size)
-            .map_err(StoreError::failed)?;
-        let mut connection = database.connect().await?;
+        let Opened {
+            database,
+            pool,
+            connection,
+            keeper,
+        } = opening::open(url, &context).await?;
         let clock = context.clock;
-        let mut keeper = Keeper::new(context.node, clock.clone());
-        first_lease(&mut keeper, &mut connection).await?;
         let (ids, queue) = (keeper.ids(), Arc::new(CreateQueue::default()));
         let writer = Writer::new(database, connection, keeper, clock.clone());
         Ok(Self {
@@ -203,22 +98,6 @@ impl PostgresStore {
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         Session::work(&self.pool, work).await
-    }
-}
-
-/// Takes the first lease. A node that is held by an instance that is gone is free
-/// when its lease is over.
-async fn first_lease(keeper: &mut Keeper, connection: &mut PgConnection) -> Result<(), StoreError> {
-    let asked = Instant::now();
-    loop {
-        let now = Instant::now();
-        match answered(keeper.keep(connection, now)).await {
-            Err(error) if keeper.waits_for_its_node() && asked.elapsed() < node::LONGEST_WAIT => {
-                tracing::warn!(%error, "waits for its node");
-                tokio::time::sleep(START_PERIOD).await;
-            }
-            kept => return kept,
-        }
     }
 }
 
@@ -290,7 +169,10 @@ impl TaskRepository for PostgresStore {
         step: Transition,
     ) -> BoxFuture<'_, Result<Option<Task>, StoreError>> {
         let now = self.clock.now();
-        Box::pin(self.work(async move |session| step::take(session, id, step, now).await))
+        Box::pin(async move {
+            let taken = self.work(async move |session| step::take(session, id, &step, now).await);
+            Ok(taken.await??)
+        })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -6,17 +6,17 @@ use sqlx::{AssertSqlSafe, Connection};
 
 use crate::store::StoreError;
 use crate::store::row::{self, TaskRow};
-use crate::task::life_cycle::Transition;
+use crate::task::life_cycle::{InvalidTransition, Transition};
 use crate::task::{ImportResult, Task, TaskId};
 
-/// Lets a task take a step of its life. Instances that lead the same task take
-/// turns.
+/// Lets a task take a step of its life; the task after it, if there is such a
+/// task. Instances that lead the same task take turns.
 pub(super) async fn take(
     connection: &mut PgConnection,
     id: TaskId,
-    step: Transition,
+    step: &Transition,
     now: Timestamp,
-) -> Result<Option<Task>, StoreError> {
+) -> Result<Result<Option<Task>, InvalidTransition>, StoreError> {
     let mut transaction = connection.begin().await?;
     let query = format!(
         "SELECT {} FROM task WHERE node = $1 AND id = $2 FOR UPDATE",
@@ -27,16 +27,16 @@ pub(super) async fn take(
         .bind(id.get())
         .fetch_optional(&mut *transaction)
         .await?;
-    let Some(mut task) = row::task(row)? else {
-        return Ok(None);
-    };
-    task.take(&step, now)?;
-    update(&mut transaction, &task).await?;
-    if let Transition::Progress(result) = &step {
-        write_import_result(&mut transaction, id, result).await?;
+    let mut task = row::task(row)?;
+    let taken = task.as_mut().map(|task| task.take(step, now)).transpose();
+    if let (Some(task), Ok(_)) = (&task, &taken) {
+        update(&mut transaction, task).await?;
+        if let Transition::Progress(result) = step {
+            write_import_result(&mut transaction, id, result).await?;
+        }
     }
     transaction.commit().await?;
-    Ok(Some(task))
+    Ok(taken.map(|_| task))
 }
 
 async fn update(connection: &mut PgConnection, task: &Task) -> Result<(), StoreError> {

@@ -82,10 +82,13 @@ impl PostgresUrl {
         {
             return Err("a PostgreSQL URL may have sslmode, sslrootcert, sslcert and sslkey");
         }
-        let mode = self.parameter(MODE).map(|mode| mode.parse());
-        let mode = mode.transpose().map_err(
-            |_| "sslmode must be disable, allow, prefer, require, verify-ca or verify-full",
-        )?;
+        let mode = match self.parameter(MODE).map(|mode| mode.parse()) {
+            // For sqlx, «allow» is the same as «disable».
+            Some(Err(_) | Ok(PgSslMode::Allow)) => {
+                return Err("sslmode must be disable, prefer, require, verify-ca or verify-full");
+            }
+            mode => mode.and_then(Result::ok),
+        };
         // Whoever gives a root wants it to be looked at.
         if self.parameter(ROOT).is_some()
             && !matches!(mode, Some(PgSslMode::VerifyCa | PgSslMode::VerifyFull))

@@ -176,9 +176,9 @@ fn is_passing(error: &BatchError) -> bool {
         BatchError::Sqlx(sqlx::Error::Database(error)) => match error.code().as_deref() {
             // Serialization failure and deadlock.
             Some("40001" | "40P01") => true,
-            // The connection was ended, by an administrator or a crash; or this
-            // is no longer the server that takes writes.
-            Some("57P01" | "57P02" | "57P03" | "25006") => true,
+            // The connection was ended, by an administrator, a crash or for being
+            // idle; or this is no longer the server that takes writes.
+            Some("57P01" | "57P02" | "57P03" | "57P05" | "25006") => true,
             // A class for what is wrong with the connection.
             Some(code) if code.starts_with("08") => true,
             _ => false,
