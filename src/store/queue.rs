@@ -94,6 +94,8 @@ impl<W, D> Queue<W, D> {
         &self,
         make: impl FnOnce() -> Result<W, E>,
     ) -> Result<Pending<D>, E> {
+        // Not while others wait for the lock.
+        let (answer, answered) = oneshot::channel();
         let mut state = self.state();
         if state.closed {
             return Err(StoreError::Closed.into());
@@ -102,7 +104,6 @@ impl<W, D> Queue<W, D> {
             return Err(StoreError::Overloaded.into());
         }
         let work = make()?;
-        let (answer, answered) = oneshot::channel();
         state.jobs.push(Job { work, answer });
         if let Some(writer) = state.asleep.take() {
             writer.wake();
