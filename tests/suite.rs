@@ -16,6 +16,7 @@
 mod api;
 mod auth;
 mod cli;
+mod cluster;
 mod config;
 mod durability;
 mod hostile;

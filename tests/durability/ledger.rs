@@ -2,26 +2,32 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::postgres::TestDatabase;
+
 /// What clients know of their requests. Each request has a source user of its
 /// own, by which its task is found.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Ledger {
     /// Source user and task id of what was answered.
     pub answered: Vec<(String, i64)>,
     /// The source users of what was not, or not with success: there may be a
     /// task or none.
     pub unknown: Vec<String>,
+    /// How long the client waited that waited longest.
+    pub slowest: Duration,
 }
 
 impl Ledger {
     pub fn extend(&mut self, other: Self) {
         self.answered.extend(other.answered);
         self.unknown.extend(other.unknown);
+        self.slowest = self.slowest.max(other.slowest);
     }
 
     /// The database at `path` is sound and has every answered task exactly
@@ -33,7 +39,23 @@ impl Ledger {
             .query_row("PRAGMA integrity_check", [], |row| row.get(0))
             .unwrap();
         assert_eq!(integrity, "ok");
-        self.assert_kept_in(&tasks(&connection));
+        let mut statement = connection
+            .prepare("SELECT id, init_params FROM task")
+            .unwrap();
+        let rows = statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        self.assert_kept_in(&tasks(rows.map(Result::unwrap)));
+    }
+
+    /// As [`Ledger::assert_kept_at`], of this database.
+    #[track_caller]
+    pub fn assert_kept_by(&self, database: &TestDatabase) {
+        let rows = database.sql("SELECT id, init_params FROM task");
+        self.assert_kept_in(&tasks(rows.lines().map(|row| {
+            let (id, parameters) = row.split_once('|').unwrap();
+            (id.parse().unwrap(), parameters.to_owned())
+        })));
     }
 
     /// As [`Ledger::assert_kept_at`], of a copy of the database in `folder`:
@@ -72,18 +94,14 @@ impl Ledger {
     }
 }
 
-/// The ids of the tasks of each source user.
-fn tasks(connection: &Connection) -> BTreeMap<String, Vec<i64>> {
-    let mut statement = connection
-        .prepare("SELECT id, init_params FROM task")
-        .unwrap();
-    let mut rows = statement.query([]).unwrap();
+/// The ids of the tasks of each source user, from ids and parameters.
+fn tasks(rows: impl Iterator<Item = (i64, String)>) -> BTreeMap<String, Vec<i64>> {
     let mut tasks: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-    while let Some(row) = rows.next().unwrap() {
-        let parameters: Value = serde_json::from_str(&row.get::<_, String>(1).unwrap()).unwrap();
+    for (id, parameters) in rows {
+        let parameters: Value = serde_json::from_str(&parameters).unwrap();
         assert_eq!(parameters["dstUserId"], "recipient");
         let source = parameters["srcUserId"].as_str().unwrap().to_owned();
-        tasks.entry(source).or_default().push(row.get(0).unwrap());
+        tasks.entry(source).or_default().push(id);
     }
     tasks
 }

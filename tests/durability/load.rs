@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
@@ -21,6 +22,8 @@ struct Shared {
     answered: AtomicUsize,
     refused: AtomicUsize,
     enough: AtomicBool,
+    /// How long a client rests after an answer.
+    rest: Duration,
 }
 
 /// The header line of an idempotency key.
@@ -59,7 +62,16 @@ impl Load {
     /// that is refused for now goes on with another task; it ends when its
     /// connection does, or when the load is told to stop.
     pub fn start(address: SocketAddr, clients: usize, name: &str) -> Self {
-        let shared = Arc::new(Shared::default());
+        Self::start_resting(address, clients, name, Duration::ZERO)
+    }
+
+    /// As [`Load::start`], of clients that rest after each answer: for a load
+    /// that shall last and leave the machine some time for others.
+    pub fn start_resting(address: SocketAddr, clients: usize, name: &str, rest: Duration) -> Self {
+        let shared = Arc::new(Shared {
+            rest,
+            ..Shared::default()
+        });
         let clients = (0..clients)
             .map(|number| {
                 let name = format!("{name}-{number}");
@@ -79,11 +91,14 @@ impl Load {
         until("answers", async || self.answered() >= enough).await;
     }
 
+    pub fn refused(&self) -> usize {
+        self.shared.refused.load(Ordering::SeqCst)
+    }
+
     /// Waits for this many refusals more.
     pub async fn refusals(&self, more: usize) {
-        let refused = || self.shared.refused.load(Ordering::SeqCst);
-        let enough = refused() + more;
-        until("refusals", async || refused() >= enough).await;
+        let enough = self.refused() + more;
+        until("refusals", async || self.refused() >= enough).await;
     }
 
     /// Lets every client finish the request it is at.
@@ -112,22 +127,27 @@ async fn run_client(address: SocketAddr, name: String, keyed: bool, shared: Arc<
             break;
         }
         let source = source(&name, number, keyed);
+        let asked = Instant::now();
         let reply = if keyed {
             create_keyed(&mut wire, &source).await
         } else {
             wire.create("", &transfer_from(&source)).await
         };
+        ledger.slowest = ledger.slowest.max(asked.elapsed());
         match reply {
             Some(reply) if reply.status == 200 => {
                 ledger.answered.push((source, reply.task_id()));
                 shared.answered.fetch_add(1, Ordering::SeqCst);
+                if !shared.rest.is_zero() {
+                    tokio::time::sleep(shared.rest).await;
+                }
             }
             Some(reply) => {
                 reply.assert_unavailable();
                 ledger.unknown.push(source);
                 shared.refused.fetch_add(1, Ordering::SeqCst);
                 // As a client that minds Retry-After would, if less patient.
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
             None => {
                 ledger.unknown.push(source);

@@ -1,7 +1,8 @@
 //! PostgreSQL: a server that the tests share, with a database for each, and
 //! servers of a test's own, to be stopped and started.
 
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -20,6 +21,9 @@ pub struct TestDatabase {
     /// Of the superuser.
     pub url: String,
 }
+
+/// Keeps everybody else out of a table as long as it lives.
+pub struct TableLock(Child);
 
 fn script() -> Command {
     let mut script = Command::new("bash");
@@ -85,6 +89,13 @@ impl Drop for PostgresServer {
     }
 }
 
+impl Drop for TableLock {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
 impl TestDatabase {
     /// An empty database on the server that the tests share.
     pub fn shared() -> Self {
@@ -118,6 +129,33 @@ impl TestDatabase {
     /// The URL with other credentials, `USER[:PASSWORD]`.
     pub fn url_as(&self, credentials: &str) -> String {
         self.url.replace("postgres@", &format!("{credentials}@"))
+    }
+
+    /// Whether this expression is true.
+    pub fn is_true(&self, expression: &str) -> bool {
+        self.sql(&format!("SELECT {expression}")) == "t"
+    }
+
+    /// Takes the table away from everybody else.
+    pub fn lock(&self, table: &str) -> TableLock {
+        let mut session = Command::new("psql")
+            .args([&self.url, "-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // The transaction ends with the input.
+        let statements = format!(
+            "SET lock_timeout = '20s';\nBEGIN;\nLOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;\n\
+             SELECT 'locked';\n"
+        );
+        let input = session.stdin.as_mut().unwrap();
+        input.write_all(statements.as_bytes()).unwrap();
+        let mut said = String::new();
+        let mut output = BufReader::new(session.stdout.as_mut().unwrap());
+        output.read_line(&mut said).unwrap();
+        assert_eq!(said, "locked\n", "{table}");
+        TableLock(session)
     }
 
     /// The URL with other parameters.

@@ -24,6 +24,30 @@ pub fn kootask() -> Command {
     command
 }
 
+/// Sends a signal by its name, as in `TERM`.
+pub fn send_signal(child: &Child, signal: &str) {
+    let sent = Command::new("kill")
+        .args(["-s", signal, &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+}
+
+/// Waits for the end, which must come by itself within `limit`.
+pub async fn ended_within(child: &mut Child, limit: Duration) -> ExitStatus {
+    let end = async {
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(limit, end)
+        .await
+        .expect("the process goes on")
+}
+
 impl TestProcess {
     /// `kootask dev` on a port of its own, with this store.
     pub fn dev(store: &str) -> Self {
@@ -83,11 +107,7 @@ impl TestProcess {
 
     /// Sends a signal by its name, as in `TERM`.
     pub fn signal(&self, signal: &str) {
-        let sent = Command::new("kill")
-            .args(["-s", signal, &self.child.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(sent.success());
+        send_signal(&self.child, signal);
     }
 
     /// The memory in use, in KiB.
@@ -109,17 +129,7 @@ impl TestProcess {
 
     /// Waits for the end, which must come by itself within `limit`.
     pub async fn ended_within(mut self, limit: Duration) -> ExitStatus {
-        let end = async {
-            loop {
-                if let Some(status) = self.child.try_wait().unwrap() {
-                    return status;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(limit, end)
-            .await
-            .expect("the process goes on")
+        ended_within(&mut self.child, limit).await
     }
 
     /// Waits for the end; the exit status and what else stood on stderr.

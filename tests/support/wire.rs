@@ -72,6 +72,12 @@ pub fn create_request(lines: &str, body: &str) -> String {
     )
 }
 
+/// A whole read call.
+pub fn read_request(target: &str) -> String {
+    let date = x_date::format(Timestamp::now());
+    format!("GET {target} HTTP/1.1\r\nHost: test\r\nX-User-Id: {USER}\r\nX-Date: {date}\r\n\r\n")
+}
+
 impl Wire {
     pub async fn connect(address: SocketAddr) -> Self {
         Self::try_connect(address).await.unwrap()
@@ -147,6 +153,12 @@ impl Wire {
     /// Sends a create call and reads its reply.
     pub async fn create(&mut self, lines: &str, body: &str) -> Option<Reply> {
         self.send(create_request(lines, body)).await.ok()?;
+        self.try_reply().await
+    }
+
+    /// Sends a read call and reads its reply.
+    pub async fn read(&mut self, target: &str) -> Option<Reply> {
+        self.send(read_request(target)).await.ok()?;
         self.try_reply().await
     }
 

@@ -1,0 +1,134 @@
+//! A key makes one task, whichever instances it reaches, and when.
+
+use std::collections::HashMap;
+
+use rand::seq::SliceRandom;
+use tokio::task::JoinSet;
+
+use crate::durability::ledger::Ledger;
+use crate::durability::load::{create_keyed, key_line};
+use crate::support::postgres::TestDatabase;
+use crate::support::process::TestProcess;
+use crate::support::wire::{Wire, transfer_from};
+
+/// Three instances on a new database.
+fn three(database: &TestDatabase) -> [TestProcess; 3] {
+    std::array::from_fn(|_| TestProcess::dev(&database.url))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_sent_to_all_instances_at_once_makes_one_task() {
+    let database = TestDatabase::shared();
+    let instances = three(&database);
+    let mut wires = Vec::new();
+    for instance in &instances {
+        wires.push(Wire::connect(instance.address).await);
+    }
+    let [one, two, three] = &mut wires[..] else {
+        unreachable!()
+    };
+    let mut ledger = Ledger::default();
+    let mut makers = HashMap::new();
+    for number in 0..150 {
+        let source = format!("key-{number}");
+        let (one, two, three) = tokio::join!(
+            create_keyed(one, &source),
+            create_keyed(two, &source),
+            create_keyed(three, &source),
+        );
+        let [one, two, three] = [one, two, three].map(|reply| reply.unwrap().task_id());
+        assert_eq!((one, two), (two, three), "{source}");
+        *makers.entry(super::node(one)).or_insert(0) += 1;
+        ledger.answered.push((source, one));
+    }
+    ledger.assert_kept_by(&database);
+    eprintln!("tasks by node: {makers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_keys_that_meet_in_the_commits_of_all_instances_make_one_task_each() {
+    let database = TestDatabase::shared();
+    let instances = three(&database);
+    let mut ledger = Ledger::default();
+    for round in 0..10 {
+        let mut clients = JoinSet::new();
+        for instance in &instances {
+            // In another order at each: what if one waited for the other in turns?
+            let mut keys: Vec<usize> = (0..40).collect();
+            keys.shuffle(&mut rand::rng());
+            for key in keys {
+                let address = instance.address;
+                clients.spawn(async move {
+                    let source = format!("round-{round}-key-{key}");
+                    let mut wire = Wire::connect(address).await;
+                    let reply = create_keyed(&mut wire, &source).await.unwrap();
+                    (source, reply.task_id())
+                });
+            }
+        }
+        let mut tasks = HashMap::new();
+        for (source, id) in clients.join_all().await {
+            assert_eq!(*tasks.entry(source.clone()).or_insert(id), id, "{source}");
+        }
+        ledger.answered.extend(tasks);
+    }
+    ledger.assert_kept_by(&database);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_one_instance_has_answered_is_known_to_the_others() {
+    let database = TestDatabase::shared();
+    let instances = three(&database);
+    let mut wires = Vec::new();
+    for instance in &instances {
+        wires.push(Wire::connect(instance.address).await);
+    }
+    let mut ledger = Ledger::default();
+    for number in 0..30 {
+        let source = format!("key-{number}");
+        let id = create_keyed(&mut wires[number % 3], &source)
+            .await
+            .unwrap()
+            .task_id();
+        for wire in &mut wires {
+            let again = create_keyed(wire, &source).await.unwrap();
+            assert_eq!(again.task_id(), id);
+            let other_body = wire
+                .create(&key_line(&source), &transfer_from("somebody-else"))
+                .await
+                .unwrap();
+            assert_eq!(other_body.status, 422, "{other_body:?}");
+        }
+        ledger.answered.push((source, id));
+    }
+    ledger.assert_kept_by(&database);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_bodies_that_reach_two_instances_at_once_one_has_the_key() {
+    let database = TestDatabase::shared();
+    let [one, other, bystander] = three(&database);
+    let (mut one, mut other) = (
+        Wire::connect(one.address).await,
+        Wire::connect(other.address).await,
+    );
+    let mut bystander = Wire::connect(bystander.address).await;
+    let mut ledger = Ledger::default();
+    for number in 0..100 {
+        let line = key_line(&format!("key-{number}"));
+        let sources = [format!("one-{number}"), format!("other-{number}")];
+        let bodies = sources.clone().map(|source| transfer_from(&source));
+        let (first, second) = tokio::join!(
+            one.create(&line, &bodies[0]),
+            other.create(&line, &bodies[1])
+        );
+        let replies = [first.unwrap(), second.unwrap()];
+        let winner = usize::from(replies[0].status != 200);
+        let id = replies[winner].task_id();
+        assert_eq!(replies[1 - winner].status, 422, "{replies:?}");
+        let again = bystander.create(&line, &bodies[winner]).await.unwrap();
+        assert_eq!(again.task_id(), id);
+        ledger.answered.push((sources[winner].clone(), id));
+    }
+    ledger.assert_kept_by(&database);
+}

@@ -1,0 +1,124 @@
+//! Somebody else holds locks, as a migration by hand or a backup may.
+
+use std::time::Instant;
+
+use tokio::task::JoinSet;
+
+use super::{REQUEST_LIMIT, assert_in_time, assert_serves_everybody_soon, detail, sessions};
+use crate::durability::ledger::Ledger;
+use crate::durability::load::{Load, settle};
+use crate::support::client::IMPORT;
+use crate::support::postgres::TestDatabase;
+use crate::support::process::TestProcess;
+use crate::support::until;
+use crate::support::wire::{Reply, Wire};
+
+const WAITS: &str = "wait_event_type = 'Lock'";
+
+/// Reads that were asked for at the same moment.
+struct Reads(JoinSet<Reply>);
+
+impl Reads {
+    async fn of(process: &TestProcess, target: &str, count: usize) -> Self {
+        let mut reads = JoinSet::new();
+        for _ in 0..count {
+            let mut wire = Wire::connect(process.address).await;
+            let target = target.to_owned();
+            reads.spawn(async move {
+                let asked = Instant::now();
+                let reply = wire.read(&target).await.unwrap();
+                let took = asked.elapsed();
+                assert!(took < REQUEST_LIMIT, "a read took {took:?}");
+                reply
+            });
+        }
+        Self(reads)
+    }
+
+    async fn are_answered(self) {
+        for reply in self.0.join_all().await {
+            assert_eq!(reply.status, 200, "{reply:?}");
+        }
+    }
+
+    async fn are_refused(self) {
+        for reply in self.0.join_all().await {
+            reply.assert_unavailable();
+        }
+    }
+}
+
+/// A table of tasks that is locked for longer than a statement may take.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_tasks_are_locked_requests_are_refused_in_time_and_then_all_is_well() {
+    let database = TestDatabase::shared();
+    let process = TestProcess::dev(&database.url);
+    let mut ledger = Ledger::default();
+    super::node_of(process.address, "before", &mut ledger).await;
+    let target = detail(ledger.answered[0].1);
+    let load = Load::start(process.address, 16, "load");
+    load.answers(100).await;
+    let lock = database.lock("task");
+    let reads = Reads::of(&process, &target, 16).await;
+    load.refusals(32).await;
+    reads.are_refused().await;
+    drop(lock);
+    assert_serves_everybody_soon(process.address, "afterwards", &mut ledger).await;
+    Reads::of(&process, &target, 16).await.are_answered().await;
+    ledger.extend(load.stop().await);
+    assert_in_time(&ledger);
+    settle(process.address, &mut ledger).await;
+    ledger.assert_kept_by(&database);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_of_a_moment_delays_and_refuses_nobody() {
+    let database = TestDatabase::shared();
+    let process = TestProcess::dev(&database.url);
+    let mut ledger = Ledger::default();
+    super::node_of(process.address, "before", &mut ledger).await;
+    let target = detail(ledger.answered[0].1);
+    let load = Load::start(process.address, 16, "load");
+    for _ in 0..5 {
+        load.answers(50).await;
+        let lock = database.lock("task");
+        let reads = Reads::of(&process, &target, 4).await;
+        until("the writer and a reader to wait", async || {
+            sessions(&database, WAITS) >= 2
+        })
+        .await;
+        drop(lock);
+        reads.are_answered().await;
+    }
+    assert_eq!(load.refused(), 0);
+    ledger.extend(load.stop().await);
+    ledger.assert_kept_by(&database);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_that_hang_leave_no_connection_for_others_but_creates_go_on() {
+    let database = TestDatabase::shared();
+    let process = TestProcess::configured(&format!(
+        "[store]\nurl = \"{}\"\nmax_connections = 3",
+        database.url
+    ));
+    process.create(IMPORT).send().await.task_id();
+    // Nothing that a create needs.
+    let lock = database.lock("import_result");
+    let hanging = Reads::of(&process, kootask::api::RESULT, 2).await;
+    until("both connections for reads to hang", async || {
+        sessions(&database, WAITS) == 2
+    })
+    .await;
+    let load = Load::start(process.address, 16, "load");
+    let further = Reads::of(&process, kootask::api::RESULT, 20).await;
+    further.are_refused().await;
+    hanging.are_refused().await;
+    load.answers(100).await;
+    assert_eq!(load.refused(), 0);
+    drop(lock);
+    let again = Reads::of(&process, kootask::api::RESULT, 20).await;
+    again.are_answered().await;
+    let ledger = load.stop().await;
+    assert_in_time(&ledger);
+}

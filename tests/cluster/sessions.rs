@@ -1,0 +1,104 @@
+//! Sessions of the database: they are ended by others, and clients leave in the
+//! middle of what is done in them.
+
+use rand::Rng;
+
+use super::{assert_in_time, assert_serves_everybody_soon, detail, node_of, sessions};
+use crate::durability::ledger::Ledger;
+use crate::durability::load::{Load, key_line, settle};
+use crate::support::postgres::TestDatabase;
+use crate::support::process::TestProcess;
+use crate::support::until;
+use crate::support::wire::{Wire, create_request, read_request, transfer_from};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_that_are_ended_are_replaced_and_creates_hardly_notice() {
+    let database = TestDatabase::shared();
+    let process = TestProcess::dev(&database.url);
+    let load = Load::start(process.address, 16, "load");
+    let mut ended = 0;
+    for _ in 0..30 {
+        load.answers(50).await;
+        ended += sessions(&database, "pg_terminate_backend(pid)");
+    }
+    assert!(ended >= 30, "{ended}");
+    load.answers(50).await;
+    let refused = load.refused();
+    let mut ledger = load.stop().await;
+    eprintln!(
+        "{ended} sessions ended, {} creates answered, {refused} refused",
+        ledger.answered.len()
+    );
+    // At most what was in the writer's hands once.
+    assert!(refused <= 16, "{refused} creates were refused");
+    assert_in_time(&ledger);
+    assert_serves_everybody_soon(process.address, "afterwards", &mut ledger).await;
+    settle(process.address, &mut ledger).await;
+    ledger.assert_kept_by(&database);
+}
+
+/// Sends requests of either kind, some of them not to their end, and leaves.
+/// While `table` is locked, where one is given, all wait that arrive.
+async fn leave(
+    database: &TestDatabase,
+    process: &TestProcess,
+    table: Option<&str>,
+    ledger: &mut Ledger,
+) {
+    let target = detail(ledger.answered[0].1);
+    let lock = table.map(|table| database.lock(table));
+    let idle_files = process.open_files();
+    let mut wires = Vec::new();
+    for number in 0..100 {
+        let source = format!("left-{}-{number}-keyed", table.is_some());
+        let create = create_request(&key_line(&source), &transfer_from(&source));
+        ledger.unknown.push(source);
+        for request in [create, read_request(&target)] {
+            let mut wire = Wire::connect(process.address).await;
+            let sent = match number % 4 {
+                0 => rand::rng().random_range(0..request.len()),
+                _ => request.len(),
+            };
+            wire.send(&request[..sent]).await.unwrap();
+            wires.push(wire);
+        }
+    }
+    if lock.is_some() {
+        until("reads and a commit to hang", async || {
+            sessions(database, "wait_event_type = 'Lock'") >= 3
+        })
+        .await;
+    }
+    drop(wires);
+    until("connections to be let go", async || {
+        process.open_files() <= idle_files + 10
+    })
+    .await;
+    drop(lock);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_leave_leave_no_transaction_and_no_connection_behind() {
+    let database = TestDatabase::shared();
+    let process = TestProcess::dev(&database.url);
+    let mut ledger = Ledger::default();
+    node_of(process.address, "before", &mut ledger).await;
+    for table in [None, Some("task")] {
+        leave(&database, &process, table, &mut ledger).await;
+        until("what they asked for to be over", async || {
+            sessions(&database, "state <> 'idle'") == 0
+        })
+        .await;
+        let name = format!("afterwards-{}", table.is_some());
+        assert_serves_everybody_soon(process.address, &name, &mut ledger).await;
+        until("no transaction to be open", async || {
+            sessions(&database, "xact_start IS NOT NULL") == 0
+        })
+        .await;
+        // As many as `store.max_connections` at most: 4, and one for each core.
+        let most = 4 + std::thread::available_parallelism().unwrap().get();
+        assert!(sessions(&database, "true") <= most);
+    }
+    settle(process.address, &mut ledger).await;
+    ledger.assert_kept_by(&database);
+}
