@@ -4,6 +4,7 @@
 //! the one row of a table is locked: for as long as its transaction, and the
 //! connection of that, lives.
 
+use std::io;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
@@ -28,7 +29,6 @@ fn migrations() -> Migrator {
 
 /// Sees to it that the schema is up to date, if it may by migrating it.
 pub(super) async fn prepare(url: &PostgresUrl, migrate: bool) -> Result<Migrated, SchemaError> {
-    // Not a store's session: a migration may take its time.
     let mut connection = connect(url).await?;
     let migrations = migrations();
     let migrated = schema::prepare(&mut connection, &migrations, migrate, async |connection| {
@@ -49,12 +49,13 @@ pub(super) async fn prepare(url: &PostgresUrl, migrate: bool) -> Result<Migrated
     Ok(migrated)
 }
 
-/// A database that takes a connection and says nothing is as good as none.
+/// Not a store's session: a migration may take its time. Only to be reached the
+/// database may not, for one that is out of reach says nothing.
 async fn connect(url: &PostgresUrl) -> Result<PgConnection, sqlx::Error> {
     let options = url.options()?;
     tokio::time::timeout(CONNECT_TIMEOUT, options.connect())
         .await
-        .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }
 
 async fn create_lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
