@@ -1,7 +1,8 @@
 //! Connections to the database: what a session is set to, and how long each
 //! thing may take.
 
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Metrics, RecycleResult};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -20,6 +21,8 @@ const IDLE_IN_TRANSACTION_TIMEOUT: &str = "5s";
 /// How long an answer is waited for, all in all: a little longer than the
 /// database may work on it, for a database that is out of reach says nothing.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long a session that was idle may take to show that it is still there.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a request waits for its turn on a connection of the pool.
 const TURN_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -29,8 +32,15 @@ pub(super) struct Database {
     options: PgConnectOptions,
 }
 
-/// Connections that requests share.
-pub(super) type Pool = managed::Pool<Database>;
+/// Makes the sessions that requests share.
+pub(super) struct Sessions {
+    database: Database,
+    /// When one was last found lost.
+    lost: Mutex<Option<Instant>>,
+}
+
+/// Sessions that requests share.
+pub(super) type Pool = managed::Pool<Sessions>;
 
 impl Database {
     pub(super) fn new(url: &PostgresUrl) -> Result<Self, sqlx::Error> {
@@ -60,12 +70,15 @@ impl Database {
 
     /// Up to `most` sessions, made when they are needed.
     pub(super) fn pool(self, most: usize) -> Result<Pool, managed::BuildError> {
-        Pool::builder(self)
+        let sessions = Sessions {
+            database: self,
+            lost: Mutex::new(None),
+        };
+        Pool::builder(sessions)
             .max_size(most)
             .runtime(deadpool::Runtime::Tokio1)
             .wait_timeout(Some(TURN_TIMEOUT))
             .create_timeout(Some(CONNECT_TIMEOUT))
-            .recycle_timeout(Some(CONNECT_TIMEOUT))
             .build()
     }
 }
@@ -82,23 +95,33 @@ async fn make_durable(connection: &mut PgConnection) -> Result<(), sqlx::Error> 
     Ok(())
 }
 
-impl managed::Manager for Database {
+impl managed::Manager for Sessions {
     type Type = PgConnection;
     type Error = StoreError;
 
     async fn create(&self) -> Result<PgConnection, StoreError> {
-        self.connect().await
+        self.database.connect().await
     }
 
+    /// Where one session is lost the others mostly are, too: none that was seen
+    /// last before that is asked whether it is there. With a machine that is gone,
+    /// which does not answer, each would cost its time.
     async fn recycle(
         &self,
         connection: &mut PgConnection,
-        _: &Metrics,
+        metrics: &Metrics,
     ) -> RecycleResult<StoreError> {
-        connection
-            .ping()
+        let seen = metrics.recycled.unwrap_or(metrics.created);
+        let lost = || self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        if lost().is_some_and(|lost| seen < lost) {
+            return Err(managed::RecycleError::message("others were lost"));
+        }
+        within(PING_TIMEOUT, connection.ping())
             .await
-            .map_err(|error| managed::RecycleError::Backend(error.into()))
+            .map_err(|error| {
+                *lost() = Some(Instant::now());
+                managed::RecycleError::Backend(error)
+            })
     }
 }
 
@@ -121,7 +144,7 @@ async fn within<T, E: Into<StoreError>>(
 
 /// A session of the pool, for one piece of work. Unless that is finished, the
 /// session is closed: it may be in the middle of anything.
-pub(super) struct Session(Option<managed::Object<Database>>);
+pub(super) struct Session(Option<managed::Object<Sessions>>);
 
 impl Session {
     /// Does `work` with a session of `pool`.
