@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 use tokio::time::Instant;
 
@@ -157,13 +158,21 @@ impl Writer {
 
     /// Gives the node back. A lease that cannot be given back ends by itself.
     async fn end(mut self) {
-        let connection = self.connection().await;
-        let released = match connection {
-            Ok(mut connection) => answered(self.keeper.release(&mut connection)).await,
-            Err(error) => Err(error),
+        let released = async {
+            let mut connection = self.living_connection().await?;
+            answered(self.keeper.release(&mut connection)).await
         };
-        if let Err(error) = released {
+        if let Err(error) = released.await {
             tracing::warn!(%error, "the node could not be given back; its lease will end");
+        }
+    }
+
+    /// The connection, if it was not lost since it was last used, or a new one.
+    async fn living_connection(&mut self) -> Result<PgConnection, StoreError> {
+        let mut connection = self.connection().await?;
+        match answered(connection.ping()).await {
+            Ok(()) => Ok(connection),
+            Err(_) => self.database.connect().await,
         }
     }
 }
