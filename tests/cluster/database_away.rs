@@ -1,6 +1,7 @@
 //! The database goes away under load and comes back.
 
-use super::{assert_in_time, assert_serves_everybody_soon};
+use super::readers::Readers;
+use super::{assert_in_time, assert_serves_everybody_soon, node_of};
 use crate::durability::ledger::Ledger;
 use crate::durability::load::{Load, settle};
 use crate::support::postgres::{PostgresServer, TestDatabase};
@@ -11,8 +12,10 @@ use crate::support::proxy::{ClosedPort, Proxy};
 /// rounds.
 async fn assert_survives(database: &TestDatabase, url: &str, lose: impl Fn(), regain: impl Fn()) {
     let process = TestProcess::dev(url);
-    let load = Load::start(process.address, 16, "load");
     let mut ledger = Ledger::default();
+    node_of(process.address, "before", &mut ledger).await;
+    let readers = Readers::start(process.address, 4, ledger.answered[0].1);
+    let load = Load::start(process.address, 16, "load");
     for round in 0..3 {
         load.answers(100).await;
         lose();
@@ -21,6 +24,9 @@ async fn assert_survives(database: &TestDatabase, url: &str, lose: impl Fn(), re
         assert_serves_everybody_soon(process.address, &format!("round-{round}"), &mut ledger).await;
     }
     load.answers(100).await;
+    let read = readers.stop().await;
+    assert!(read.refused > 0, "no read has met the fault: {read:?}");
+    eprintln!("{read:?}");
     ledger.extend(load.stop().await);
     assert_in_time(&ledger);
     settle(process.address, &mut ledger).await;

@@ -122,3 +122,27 @@ async fn reads_that_hang_leave_no_connection_for_others_but_creates_go_on() {
     let ledger = load.stop().await;
     assert_in_time(&ledger);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_cannot_be_renewed_for_a_while_refuses_no_create() {
+    let database = TestDatabase::shared();
+    let process = TestProcess::dev(&database.url);
+    let load = Load::start(process.address, 8, "load");
+    let lock = database.lock("node_lease");
+    let renewals = format!("{WAITS} AND query LIKE 'UPDATE node_lease%'");
+    until("the renewal to wait", async || {
+        sessions(&database, &renewals) == 1
+    })
+    .await;
+    until("the renewal to be given up", async || {
+        sessions(&database, &renewals) == 0
+    })
+    .await;
+    load.answers(50).await;
+    assert_eq!(load.refused(), 0);
+    drop(lock);
+    load.answers(50).await;
+    let ledger = load.stop().await;
+    assert_in_time(&ledger);
+    ledger.assert_kept_by(&database);
+}

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::readers::Readers;
 use super::{assert_in_time, assert_made_apart, node, node_of};
 use crate::durability::ledger::Ledger;
 use crate::durability::load::{Load, settle};
@@ -115,6 +116,7 @@ async fn an_instance_that_is_cut_off_for_a_moment_keeps_its_node() {
     let process = TestProcess::dev(&database.url_through(proxy.port));
     let mut ledger = Ledger::default();
     let before = node_of(process.address, "before", &mut ledger).await;
+    let readers = Readers::start(process.address, 8, ledger.answered[0].1);
     let load = Load::start(process.address, 8, "load");
     load.answers(50).await;
     proxy.silence();
@@ -124,6 +126,7 @@ async fn an_instance_that_is_cut_off_for_a_moment_keeps_its_node() {
     super::assert_serves_everybody_soon(process.address, "healed", &mut ledger).await;
     let after = node_of(process.address, "after", &mut ledger).await;
     assert_eq!(before, after);
+    eprintln!("{:?}", readers.stop().await);
     ledger.extend(load.stop().await);
     assert_in_time(&ledger);
     settle(process.address, &mut ledger).await;

@@ -1,13 +1,19 @@
 //! Sessions of the database: they are ended by others, and clients leave in the
 //! middle of what is done in them.
 
+use std::time::Instant;
+
 use rand::Rng;
 
-use super::{assert_in_time, assert_serves_everybody_soon, detail, node_of, sessions};
+use super::readers::Readers;
+use super::{
+    LIMIT, RECOVERY_LIMIT, assert_in_time, assert_serves_everybody_soon, detail, node_of, sessions,
+};
 use crate::durability::ledger::Ledger;
 use crate::durability::load::{Load, key_line, settle};
 use crate::support::postgres::TestDatabase;
 use crate::support::process::TestProcess;
+use crate::support::proxy::Proxy;
 use crate::support::until;
 use crate::support::wire::{Wire, create_request, read_request, transfer_from};
 
@@ -28,6 +34,9 @@ fn end_sessions(database: &TestDatabase) -> usize {
 async fn sessions_that_are_ended_are_replaced_and_creates_hardly_notice() {
     let database = TestDatabase::shared();
     let process = TestProcess::dev(&database.url);
+    let mut probe = Ledger::default();
+    node_of(process.address, "before", &mut probe).await;
+    let readers = Readers::start(process.address, 4, probe.answered[0].1);
     let load = Load::start(process.address, 16, "load");
     let mut ended = 0;
     for _ in 0..30 {
@@ -39,9 +48,11 @@ async fn sessions_that_are_ended_are_replaced_and_creates_hardly_notice() {
     let refused = load.refused();
     let mut ledger = load.stop().await;
     eprintln!(
-        "{ended} sessions ended, {} creates answered, {refused} refused",
-        ledger.answered.len()
+        "{ended} sessions ended, {} creates answered, {refused} refused; {:?}",
+        ledger.answered.len(),
+        readers.stop().await,
     );
+    ledger.extend(probe);
     // At most what was in the writer's hands once.
     assert!(refused <= 16, "{refused} creates were refused");
     assert_in_time(&ledger);
@@ -114,4 +125,45 @@ async fn clients_that_leave_leave_no_transaction_and_no_connection_behind() {
     }
     settle(process.address, &mut ledger).await;
     ledger.assert_kept_by(&database);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_with_a_machine_that_is_gone_do_not_hold_up_reads_for_long() {
+    let database = TestDatabase::shared();
+    let proxy = Proxy::to(database.port()).await;
+    let process = TestProcess::dev(&database.url_through(proxy.port));
+    let mut ledger = Ledger::default();
+    node_of(process.address, "before", &mut ledger).await;
+    let id = ledger.answered[0].1;
+    // All connections for reads are there, and then nobody is at their end.
+    let readers = Readers::start(process.address, 16, id);
+    let pool = 3 + std::thread::available_parallelism().unwrap().get();
+    until("every connection to be made", async || {
+        sessions(&database, "true") > pool
+    })
+    .await;
+    readers.stop().await;
+    proxy.silence();
+    proxy.heal_for_new();
+    // One read alone must not try them all, one after the other.
+    let asked = Instant::now();
+    let mut wire = Wire::connect(process.address).await;
+    let reply = wire.read(&detail(id)).await.unwrap();
+    let took = asked.elapsed();
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert!(took < RECOVERY_LIMIT, "it took {took:?}");
+    assert_serves_everybody_soon(process.address, "afterwards", &mut ledger).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_whose_sessions_were_ended_gives_its_node_back_all_the_same() {
+    let database = TestDatabase::shared();
+    let process = TestProcess::dev(&database.url);
+    let node = node_of(process.address, "before", &mut Ledger::default()).await;
+    end_sessions(&database);
+    process.signal("TERM");
+    assert_eq!(process.ended_within(LIMIT).await.code(), Some(0));
+    assert!(database.is_true(&format!(
+        "expires_at <= now() FROM node_lease WHERE node = {node}"
+    )));
 }
