@@ -61,6 +61,37 @@ async fn sessions_that_are_ended_are_replaced_and_creates_hardly_notice() {
     ledger.assert_kept_by(&database);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_answer_is_lost_is_answered_and_not_repeated() {
+    let database = TestDatabase::shared();
+    let proxy = Proxy::to(database.port()).await;
+    let process = TestProcess::dev(&database.url_through(proxy.port));
+    let mut ledger = Ledger::default();
+    for round in 0..4 {
+        let source = format!("source-{round}");
+        let line = match round % 2 {
+            0 => key_line(&source),
+            _ => String::new(),
+        };
+        // The session knows the statement by then: it takes no questions first.
+        node_of(process.address, &format!("before-{round}"), &mut ledger).await;
+        proxy.hold_answers_back();
+        let mut wire = Wire::connect(process.address).await;
+        wire.send(create_request(&line, &transfer_from(&source)))
+            .await
+            .unwrap();
+        until("the task to be committed", async || {
+            database.is_true(&format!(
+                "count(*) = 1 FROM task WHERE src_user_id = '{source}'"
+            ))
+        })
+        .await;
+        proxy.cut();
+        ledger.answered.push((source, wire.reply().await.task_id()));
+    }
+    ledger.assert_kept_by(&database);
+}
+
 /// Sends requests of either kind, some of them not to their end, and leaves.
 /// While `table` is locked, where one is given, all wait that arrive.
 async fn leave(

@@ -28,6 +28,25 @@ struct State {
     cut_below: usize,
     /// Of those below this one nothing is passed on.
     silent_below: usize,
+    /// Of those below this one nothing is passed on that the server says.
+    unanswered_below: usize,
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy)]
+enum Way {
+    ToServer,
+    ToClient,
+}
+
+impl State {
+    fn is_free(&self, number: usize, way: Way) -> bool {
+        let held_below = match way {
+            Way::ToServer => self.silent_below,
+            Way::ToClient => self.silent_below.max(self.unanswered_below),
+        };
+        number >= held_below
+    }
 }
 
 /// A port at which nobody listens, for as long as this lives.
@@ -58,6 +77,7 @@ impl Proxy {
             accepted: 0,
             cut_below: 0,
             silent_below: 0,
+            unanswered_below: 0,
         }));
         let accepting = tokio::spawn(accept(listener, Arc::clone(&state)));
         Self {
@@ -88,6 +108,13 @@ impl Proxy {
     pub fn silence(&self) {
         self.state
             .send_modify(|state| state.silent_below = usize::MAX);
+    }
+
+    /// Passes on what the server is told, but on the connections that there are
+    /// no more of what it says.
+    pub fn hold_answers_back(&self) {
+        self.state
+            .send_modify(|state| state.unanswered_below = state.accepted);
     }
 
     /// Passes everything on again, what was held back first.
@@ -133,7 +160,7 @@ async fn forward(
     number: usize,
     mut state: watch::Receiver<State>,
 ) -> io::Result<()> {
-    let target = way_is_free(number, &mut state).await;
+    let target = way_is_free(number, Way::ToServer, &mut state).await;
     let server = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await?;
     for stream in [&client, &server] {
         stream.set_nodelay(true)?;
@@ -141,8 +168,8 @@ async fn forward(
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::try_join!(
-        pump(from_client, to_server, number, state.clone()),
-        pump(from_server, to_client, number, state),
+        pump(from_client, to_server, number, Way::ToServer, state.clone()),
+        pump(from_server, to_client, number, Way::ToClient, state),
     )?;
     Ok(())
 }
@@ -151,12 +178,13 @@ async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     number: usize,
+    way: Way,
     mut state: watch::Receiver<State>,
 ) -> io::Result<()> {
     let mut bytes = vec![0; 16 * 1024];
     loop {
         let count = from.read(&mut bytes).await?;
-        way_is_free(number, &mut state).await;
+        way_is_free(number, way, &mut state).await;
         if count == 0 {
             return to.shutdown().await;
         }
@@ -165,10 +193,10 @@ async fn pump(
 }
 
 /// Waits until the connection may pass something on; where new ones lead to.
-async fn way_is_free(number: usize, state: &mut watch::Receiver<State>) -> u16 {
+async fn way_is_free(number: usize, way: Way, state: &mut watch::Receiver<State>) -> u16 {
     // Without a sender the test is over.
     let free = state
-        .wait_for(|state| number >= state.silent_below)
+        .wait_for(|state| state.is_free(number, way))
         .await
         .unwrap();
     free.target
