@@ -134,11 +134,8 @@ async fn a_lease_that_cannot_be_renewed_for_a_while_refuses_no_create() {
         sessions(&database, &renewals) == 1
     })
     .await;
-    until("the renewal to be given up", async || {
-        sessions(&database, &renewals) == 0
-    })
-    .await;
-    load.answers(50).await;
+    // More than were on their way: the writer has given the renewal up, and goes on.
+    load.answers(9).await;
     assert_eq!(load.refused(), 0);
     drop(lock);
     load.answers(50).await;
