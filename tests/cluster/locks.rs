@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tokio::task::JoinSet;
 
-use super::{REQUEST_LIMIT, assert_in_time, assert_serves_everybody_soon, detail, sessions};
+use super::{REQUEST_LIMIT, WAITS, assert_in_time, assert_serves_everybody_soon, detail, sessions};
 use crate::durability::ledger::Ledger;
 use crate::durability::load::{Load, settle};
 use crate::support::client::IMPORT;
@@ -12,8 +12,6 @@ use crate::support::postgres::TestDatabase;
 use crate::support::process::TestProcess;
 use crate::support::until;
 use crate::support::wire::{Reply, Wire};
-
-const WAITS: &str = "wait_event_type = 'Lock'";
 
 /// Reads that were asked for at the same moment.
 struct Reads(JoinSet<Reply>);

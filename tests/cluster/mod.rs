@@ -33,6 +33,9 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(15);
 /// How soon after the database everybody is served again.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(5);
 
+/// Of a session that waits for a lock.
+const WAITS: &str = "wait_event_type = 'Lock'";
+
 /// The path that shows a task.
 fn detail(id: i64) -> String {
     format!("/koodrive/ose/v1/task/{id}")

@@ -7,7 +7,8 @@ use rand::Rng;
 
 use super::readers::Readers;
 use super::{
-    LIMIT, RECOVERY_LIMIT, assert_in_time, assert_serves_everybody_soon, detail, node_of, sessions,
+    LIMIT, RECOVERY_LIMIT, WAITS, assert_in_time, assert_serves_everybody_soon, detail, node_of,
+    sessions,
 };
 use crate::durability::ledger::Ledger;
 use crate::durability::load::{Load, key_line, settle};
@@ -120,7 +121,7 @@ async fn leave(
     }
     if lock.is_some() {
         until("reads and a commit to hang", async || {
-            sessions(database, "wait_event_type = 'Lock'") >= 3
+            sessions(database, WAITS) >= 3
         })
         .await;
     }
