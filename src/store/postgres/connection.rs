@@ -20,7 +20,7 @@ const STATEMENT_TIMEOUT: &str = "3s";
 const IDLE_IN_TRANSACTION_TIMEOUT: &str = "5s";
 /// How long an answer is waited for, all in all: a little longer than the
 /// database may work on it, for a database that is out of reach says nothing.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long a session that was idle may take to show that it is still there.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a request waits for its turn on a connection of the pool.
@@ -132,7 +132,8 @@ pub(super) async fn answered<T, E: Into<StoreError>>(
     within(ANSWER_TIMEOUT, work).await
 }
 
-async fn within<T, E: Into<StoreError>>(
+/// As [`answered`], within this time.
+pub(super) async fn within<T, E: Into<StoreError>>(
     limit: Duration,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, StoreError> {

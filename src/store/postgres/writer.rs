@@ -9,7 +9,7 @@ use sqlx::postgres::PgConnection;
 use tokio::time::Instant;
 
 use super::batch::{Batch, BatchError};
-use super::connection::{Database, answered};
+use super::connection::{Database, answered, within};
 use super::node::Keeper;
 use crate::store::queue::{self, CloseOnDrop, Job, Queue};
 use crate::store::row::NewRow;
@@ -92,7 +92,8 @@ impl Writer {
         let now = Instant::now();
         let kept = async {
             let mut connection = self.connection().await?;
-            answered(self.keeper.keep(&mut connection, now)).await?;
+            let patience = self.keeper.patience(now);
+            within(patience, self.keeper.keep(&mut connection, now)).await?;
             self.connection = Some(connection);
             Ok(())
         };

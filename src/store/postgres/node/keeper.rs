@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::lease::{LEASE, Lease, free_nodes};
 use super::{Held, NodeIds};
 use crate::store::StoreError;
+use crate::store::postgres::connection::ANSWER_TIMEOUT;
 use crate::task::TaskId;
 use crate::task::clock::SharedClock;
 use crate::task::id::IdGenerator;
@@ -16,7 +17,10 @@ use crate::task::id::IdGenerator;
 /// How often the lease is renewed.
 const RENEWAL: Duration = Duration::from_secs(4);
 /// How soon a renewal that failed is tried again.
-const RETRY: Duration = Duration::from_millis(250);
+const RETRY: Duration = Duration::from_secs(1);
+/// How long a renewal is waited for as long as the lease is sure. There is time
+/// for another, and creates wait meanwhile.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long after it asked for a lease the holder is sure of it. The rest is for
 /// clocks that do not run equally fast.
 const SURE: Duration = Duration::from_secs(12);
@@ -73,6 +77,14 @@ impl Keeper {
         tokio::select! {
             () = tokio::time::sleep_until(self.due) => {}
             () = self.ids.demand.notified() => {}
+        }
+    }
+
+    /// How long [`Keeper::keep`] is waited for at this moment.
+    pub(in crate::store::postgres) fn patience(&self, now: Instant) -> Duration {
+        match &self.ids.state.borrow().held {
+            Some(held) if now < held.sure_until => PATIENCE,
+            _ => ANSWER_TIMEOUT,
         }
     }
 
