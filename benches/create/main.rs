@@ -54,6 +54,10 @@ use postgres::PostgresServer;
 use process::Server;
 use report::{Measured, Series};
 
+/// That of the program: no contender is slower for the allocator it has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The numbers of connections, and the order they are measured in.
 const CONNECTIONS: [usize; 2] = [64, 256];
 
