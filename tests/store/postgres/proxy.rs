@@ -1,4 +1,6 @@
-//! What stands between a store and its database, and may fail.
+//! What stands between a store and its database, and may fail. Unlike
+//! `support::proxy`, which knows connections alone, it looks into what is sent:
+//! it can cut the very request that a test means.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
