@@ -3,8 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use crate::store::Created;
 use crate::store::row::NewRow;
@@ -140,8 +140,12 @@ impl<'a> Batch<'a> {
         expired: TaskId,
         again: bool,
     ) -> Result<Vec<Created>, BatchError> {
-        let unless_there = if again { UNLESS_THERE } else { "" };
-        let inserted = sqlx::query(AssertSqlSafe(format!("{INSERT}{unless_there}")))
+        let statement = if again {
+            AssertSqlSafe(format!("{INSERT}{UNLESS_THERE}")).into_sql_str()
+        } else {
+            INSERT.into_sql_str()
+        };
+        let inserted = sqlx::query(statement)
             .bind(&self.ids)
             .bind(&self.tenant_ids)
             .bind(&self.user_ids)

@@ -9,7 +9,7 @@ use sqlx::postgres::PgConnection;
 use tokio::time::Instant;
 
 use super::batch::{Batch, BatchError};
-use super::connection::{Database, answered, within};
+use super::connection::{ANSWER_TIMEOUT, Database, answered, within};
 use super::node::Keeper;
 use crate::store::queue::{self, CloseOnDrop, Job, Queue};
 use crate::store::row::NewRow;
@@ -140,11 +140,9 @@ impl Writer {
     async fn attempt(&mut self, batch: &Batch<'_>, again: bool) -> Result<Vec<Created>, Failure> {
         let expired = TaskId::first_at(idempotency::expiry(self.clock.now()));
         let mut connection = self.connection().await.map_err(Failure::Lasting)?;
-        let committed = answered(async {
-            // Not an error of the store yet: its kind matters.
-            Ok::<_, StoreError>(batch.commit(&mut connection, expired, again).await)
-        });
-        match committed.await {
+        // Not `answered`: the kind of the error matters.
+        let committed = batch.commit(&mut connection, expired, again);
+        match tokio::time::timeout(ANSWER_TIMEOUT, committed).await {
             Ok(Ok(done)) => {
                 self.connection = Some(connection);
                 Ok(done)
@@ -153,7 +151,7 @@ impl Writer {
                 Err(Failure::Passing(StoreError::failed(error)))
             }
             Ok(Err(error)) => Err(Failure::Lasting(StoreError::failed(error))),
-            Err(error) => Err(Failure::Lasting(error)),
+            Err(_) => Err(Failure::Lasting(StoreError::TimedOut(ANSWER_TIMEOUT))),
         }
     }
 
