@@ -19,6 +19,7 @@ mod cli;
 mod cluster;
 mod config;
 mod durability;
+mod environment;
 mod hostile;
 mod openapi;
 mod packaging;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::command::command;
 use crate::postgres::TestDatabase;
 use crate::request::Credential;
 use crate::{bare, single};
@@ -50,7 +51,7 @@ pub(crate) fn contenders() -> Vec<Contender> {
             name: "bare axum, JSON only",
             credential: Credential::Bearer,
             start: |place| {
-                let mut command = Command::new(std::env::current_exe()?);
+                let mut command = command(std::env::current_exe()?);
                 command.arg(bare::SUBCOMMAND).arg(place.listen.to_string());
                 Ok(command)
             },
@@ -81,7 +82,7 @@ pub(crate) fn contenders() -> Vec<Contender> {
             name: "(d), an insert a request",
             credential: Credential::Signed,
             start: |place| {
-                let mut command = Command::new(std::env::current_exe()?);
+                let mut command = command(std::env::current_exe()?);
                 command
                     .arg(single::SUBCOMMAND)
                     .arg(place.listen.to_string())
@@ -94,7 +95,7 @@ pub(crate) fn contenders() -> Vec<Contender> {
 
 /// The service as shipped, with a store of its own.
 fn kootask(place: &Place, store: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kootask"));
+    let mut command = command(env!("CARGO_BIN_EXE_kootask"));
     command
         .args(["dev", "--listen", &place.listen.to_string()])
         .args(["--store", store])

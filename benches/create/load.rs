@@ -20,6 +20,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use serde::{Deserialize, Serialize};
 
+use crate::command::command;
 use crate::request::{Credential, RequestMaker};
 
 /// The hidden subcommand; [`Plan::command`] gives its arguments.
@@ -67,7 +68,7 @@ pub(crate) struct Outcome {
 impl Plan {
     /// The command that runs this plan in a process of its own.
     pub(crate) fn command(&self) -> std::io::Result<Command> {
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = command(std::env::current_exe()?);
         command
             .arg(SUBCOMMAND)
             .arg(self.server.to_string())

@@ -24,6 +24,8 @@
 )]
 
 mod bare;
+#[path = "../../tests/support/command.rs"]
+mod command;
 mod contender;
 mod figures;
 mod load;

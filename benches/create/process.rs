@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::command::command;
 use crate::load::{self, Outcome, Plan};
 
 /// How long a server may take to accept connections.
@@ -33,7 +34,7 @@ impl Guarded {
         }
         // Not `Child::kill`, which would not let it end cleanly. The id is still
         // the child's, for it has not been waited for.
-        Command::new("kill")
+        command("kill")
             .args(["-TERM", &self.0.id().to_string()])
             .status()?;
         let asked = Instant::now();

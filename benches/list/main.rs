@@ -28,6 +28,8 @@
 #[allow(dead_code, reason = "shared")]
 #[path = "../create/bare.rs"]
 mod bare;
+#[path = "../../tests/support/command.rs"]
+mod command;
 #[path = "../create/figures.rs"]
 mod figures;
 #[path = "../create/load.rs"]
@@ -50,12 +52,13 @@ use std::env;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
 use client::Client;
+use command::command;
 use fill::Filled;
 use load::Plan;
 use operation::OPERATIONS;
@@ -193,7 +196,7 @@ impl Contender {
         let log: PathBuf = logs.join(format!("{}.log", filled.population.tasks));
         let mut started = Instant::now();
         let server = Server::start(&log, |listen| {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_kootask"));
+            let mut command = command(env!("CARGO_BIN_EXE_kootask"));
             command
                 .args(["dev", "--listen", &listen.to_string()])
                 .args([

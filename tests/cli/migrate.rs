@@ -187,6 +187,30 @@ fn the_password_may_be_in_the_url_or_beside_it_and_is_not_printed() {
 }
 
 #[test]
+fn what_the_environment_says_for_other_clients_of_postgresql_is_not_heard() {
+    let database = TestDatabase::shared();
+    let (without_password, with_password) = owner(&database);
+    for (name, value) in [
+        ("PGHOST", "/nowhere"),
+        ("PGHOSTADDR", "127.0.0.1"),
+        ("PGPORT", "1"),
+        ("PGUSER", "nobody"),
+        ("PGDATABASE", "nowhere"),
+        ("PGPASSWORD", "wrong"),
+        ("PGSSLMODE", "verify-full"),
+    ] {
+        let mut migrate = migrate();
+        migrate.args(["--store", &with_password]).env(name, value);
+        said(&outcome(&mut migrate));
+    }
+    let mut migrate = migrate();
+    migrate
+        .args(["--store", &without_password])
+        .env("PGPASSWORD", SECRET);
+    assert!(refused(&outcome(&mut migrate)).contains("password"));
+}
+
+#[test]
 fn no_refusal_prints_the_password() {
     let database = TestDatabase::shared();
     let role = database.role("another");

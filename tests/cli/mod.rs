@@ -11,6 +11,7 @@ mod sign_explain;
 
 use std::process::{Command, Stdio};
 
+use crate::support::command::command;
 use crate::support::process::kootask;
 
 /// What a command ended with.
@@ -37,7 +38,7 @@ fn run(arguments: &[&str]) -> Outcome {
 
 /// What a shell makes of pasted text; `None` if it needs curl and there is none.
 fn pasted(text: &str) -> Option<Outcome> {
-    let curl = Command::new("curl")
+    let curl = command("curl")
         .arg("--version")
         .stdout(Stdio::null())
         .status();
@@ -45,7 +46,7 @@ fn pasted(text: &str) -> Option<Outcome> {
         eprintln!("skipped: there is no curl");
         return None;
     }
-    let mut shell = Command::new("sh");
+    let mut shell = command("sh");
     Some(outcome(
         shell
             .args(["-c", text])

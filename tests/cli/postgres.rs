@@ -8,7 +8,7 @@ use socket2::{Domain, Socket, Type};
 use super::dev::Greeting;
 use super::pasted;
 use crate::support::postgres::TestDatabase;
-use crate::support::process::kootask;
+use crate::support::process::{kootask, send_signal};
 use crate::support::until;
 
 #[test]
@@ -57,7 +57,6 @@ impl Waiting {
         let url = format!("postgres://me:hunter2@127.0.0.1:{port}/tasks");
         let mut child = kootask()
             .args(["dev", "--listen", "127.0.0.1:0", "--store", &url])
-            .env_remove("RUST_LOG")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -86,11 +85,7 @@ impl Drop for Waiting {
 async fn a_signal_ends_with_0_what_waits_for_its_database() {
     for signal in ["TERM", "INT"] {
         let mut waiting = Waiting::start();
-        let id = waiting.child.id().to_string();
-        let sent = std::process::Command::new("kill")
-            .args(["-s", signal, &id])
-            .status();
-        assert!(sent.unwrap().success());
+        send_signal(&waiting.child, signal);
         let mut status = None;
         until("its end", async || {
             status = waiting.child.try_wait().unwrap();

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::{outcome, run};
 use crate::support::client::{Call, TRANSFER, USER};
-use crate::support::process::kootask;
+use crate::support::process::{kootask, send_signal};
 
 /// A running `kootask serve`; killed when dropped.
 struct Service {
@@ -28,7 +28,6 @@ impl Service {
             .arg("serve")
             .env("KOOTASK__SERVER__LISTEN", "127.0.0.1:0")
             .env("KOOTASK__STORE__URL", "memory:")
-            .env_remove("RUST_LOG")
             .stdout(Stdio::piped());
         set(&mut command);
         let mut child = command.spawn().unwrap();
@@ -52,14 +51,7 @@ impl Service {
 
     /// Sends the signal; the exit code and the rest of the log.
     fn end(mut self, signal: &str) -> (Option<i32>, String) {
-        let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-s", signal, &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        send_signal(&self.child, signal);
         let mut rest = String::new();
         self.log.read_to_string(&mut rest).unwrap();
         (self.child.wait().unwrap().code(), rest)

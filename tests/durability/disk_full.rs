@@ -8,11 +8,12 @@ use rlimit::Resource;
 
 use super::Place;
 use super::load::{Load, settle};
+use crate::support::command::command;
 use crate::support::process::TestProcess;
 
 /// A `kootask dev` as the last word of a shell script, `$0` and `$@` there.
 fn serve_by(shell: &[&str], script: &str, place: &Place) -> Command {
-    let mut command = Command::new(shell[0]);
+    let mut command = command(shell[0]);
     command
         .args(&shell[1..])
         .args(["sh", "-c", script, env!("CARGO_BIN_EXE_kootask")])
@@ -55,7 +56,7 @@ async fn a_file_that_may_not_grow_refuses_creates_until_it_may() {
 fn mounting_shell() -> Option<&'static [&'static str]> {
     let shells: [&[&str]; 2] = [&["unshare", "-m"], &["unshare", "-rm"]];
     shells.into_iter().find(|shell| {
-        let mut probe = Command::new(shell[0]);
+        let mut probe = command(shell[0]);
         probe
             .args(&shell[1..])
             .args(["sh", "-c", "mount -t tmpfs tmpfs /mnt"]);

@@ -5,12 +5,13 @@ use std::process::Command;
 
 use super::load::create_keyed;
 use super::{LIMIT, Place};
+use crate::support::command::command;
 use crate::support::process::TestProcess;
 use crate::support::wire::Wire;
 
 /// `strace` as a bystander, so that the process is still the test's own.
 fn strace() -> Command {
-    let mut strace = Command::new("strace");
+    let mut strace = command("strace");
     strace.args(["-D", "-f", "-qq"]);
     strace
 }

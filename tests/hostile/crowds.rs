@@ -7,6 +7,7 @@ use rlimit::Resource;
 use tokio::task::JoinSet;
 
 use super::{assert_serves_others, serve_with};
+use crate::support::command::command;
 use crate::support::process::TestProcess;
 use crate::support::until;
 use crate::support::wire::{Wire, transfer_from};
@@ -110,7 +111,7 @@ async fn two_thousand_bodies_that_stop_midway_hinder_nobody() {
 #[tokio::test]
 async fn beyond_the_bound_connections_are_refused_and_those_there_are_served() {
     // The service may have as many connections as files, less a reserve.
-    let mut command = std::process::Command::new("sh");
+    let mut command = command("sh");
     let script = "ulimit -n 256; exec \"$0\" \"$@\"";
     command
         .args(["-c", script, env!("CARGO_BIN_EXE_kootask")])

@@ -160,7 +160,7 @@ impl Call {
 
     /// As [`Call::send`]; fails when the connection does.
     pub async fn try_send(self) -> reqwest::Result<Answer> {
-        let mut client = reqwest::Client::builder();
+        let mut client = reqwest::Client::builder().no_proxy();
         if self.http2 {
             client = client.http2_prior_knowledge();
         }

@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use super::command::command;
+
 /// The variable with the URL of the server that `tests/run` starts.
 const SHARED: &str = "KOOTASK_TEST_POSTGRES";
 
@@ -26,7 +28,7 @@ pub struct TestDatabase {
 pub struct TableLock(Child);
 
 fn script() -> Command {
-    let mut script = Command::new("bash");
+    let mut script = command("bash");
     script
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres"))
         .stdin(Stdio::null());
@@ -138,7 +140,7 @@ impl TestDatabase {
 
     /// Takes the table away from everybody else.
     pub fn lock(&self, table: &str) -> TableLock {
-        let mut session = Command::new("psql")
+        let mut session = command("psql")
             .args([&self.url, "-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -180,5 +182,5 @@ impl TestDatabase {
 
 #[track_caller]
 fn run_sql(url: &str, statements: &str) -> String {
-    printed(Command::new("psql").args([url, "-X", "-q", "-t", "-A", "-c", statements]))
+    printed(command("psql").args([url, "-X", "-q", "-t", "-A", "-c", statements]))
 }

@@ -7,6 +7,7 @@ use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use super::client::Call;
+use super::command::command;
 
 /// A running `kootask dev`; killed when dropped.
 pub struct TestProcess {
@@ -17,16 +18,14 @@ pub struct TestProcess {
 
 /// The program, to be given arguments.
 pub fn kootask() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kootask"));
-    command
-        .env_remove("KOOTASK_APP_SECRET")
-        .stdin(Stdio::null());
+    let mut command = command(env!("CARGO_BIN_EXE_kootask"));
+    command.stdin(Stdio::null());
     command
 }
 
 /// Sends a signal by its name, as in `TERM`.
 pub fn send_signal(child: &Child, signal: &str) {
-    let sent = Command::new("kill")
+    let sent = command("kill")
         .args(["-s", signal, &child.id().to_string()])
         .status()
         .unwrap();

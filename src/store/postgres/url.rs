@@ -48,10 +48,10 @@ impl PostgresUrl {
     /// of sight.
     pub(super) fn options(&self) -> Result<PgConnectOptions, sqlx::Error> {
         let mut options = PgConnectOptions::from_url(&self.url)?;
-        if let Some(password) = &self.password {
-            options = options.password(password.expose_secret());
-        }
-        // What the environment says for other programs is not for this one.
+        // What the environment and `~/.pgpass` say for other programs is not for
+        // this one; sqlx sends no password as an empty one.
+        let password = self.password.as_ref();
+        options = options.password(password.map_or("", ExposeSecret::expose_secret));
         if self.parameter(MODE).is_none() {
             options = options.ssl_mode(PgSslMode::Prefer);
         }

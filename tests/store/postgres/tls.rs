@@ -1,11 +1,12 @@
 //! The way to the database, encrypted and not.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use super::super::{create_new, transfer};
 use super::proxy::Proxy;
 use super::{Place, open, refused};
+use crate::support::command::command;
 use crate::support::postgres::{PostgresServer, TestDatabase};
 
 /// A server, for its certificate, and a database on it.
@@ -69,7 +70,7 @@ fn verified_by(mode: &str, root: &Path) -> String {
 /// A root that has signed nothing.
 fn another_root(folder: &Path) -> PathBuf {
     let (key, root) = (folder.join("ca.key"), folder.join("ca.crt"));
-    let made = Command::new("openssl")
+    let made = command("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
         .args(["ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
         .args(["-subj", "/CN=root", "-keyout"])
