@@ -11,8 +11,8 @@ WORKDIR /build
 COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p src tests benches/create benches/list \
-    && echo 'fn main() {}' | tee src/main.rs tests/suite.rs benches/create/main.rs benches/list/main.rs \
-    && touch src/lib.rs \
+    && echo 'fn main() {}' >src/main.rs \
+    && touch src/lib.rs tests/suite.rs benches/create/main.rs benches/list/main.rs \
     && cargo build --release --locked --bin kootask
 
 COPY src src
@@ -23,8 +23,8 @@ RUN touch src/main.rs src/lib.rs \
 # No shell and no package manager; the user has the number 65532.
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /build/target/release/kootask /usr/local/bin/kootask
-COPY --from=build --chown=nonroot:nonroot /data /data
-USER nonroot
+COPY --from=build --chown=65532:65532 /data /data
+USER 65532:65532
 # The default store, sqlite://data/kootask.db, is then /data/kootask.db.
 WORKDIR /
 VOLUME /data
