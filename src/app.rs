@@ -12,17 +12,18 @@ use http::Request;
 use tower::{Service, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::api::context::RequestLimits;
-use crate::api::envelope::EnvelopeLayer;
 use crate::api::{self, create, detail, list, recipient, result};
 use crate::auth::Authenticator;
 use crate::auth::layer::AuthLayer;
 use crate::config::Config;
 use crate::directory::Directory;
-use crate::error::ApiError;
-use crate::store::{self, OpenError, StoreContext, TaskRepository};
+use crate::store::{self, OpenError, StoreContext};
 use crate::task::TaskService;
 use crate::task::clock::SharedClock;
+use crate::task::repository::TaskRepository;
+use crate::web::context::RequestLimits;
+use crate::web::envelope::EnvelopeLayer;
+use crate::web::error::ApiError;
 
 /// The service, ready to be served.
 pub struct App {
@@ -63,7 +64,7 @@ impl App {
             .clone()
             .map_or_else(Directory::default, Directory::watch);
         Self {
-            tasks: TaskService::new(Arc::clone(&repository), directory),
+            tasks: TaskService::new(Arc::clone(&repository), Arc::new(directory)),
             authenticator: Arc::new(Authenticator::new(
                 config.auth.mode,
                 config.auth.clock_skew,

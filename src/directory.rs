@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 
 use crate::task::Identifier;
+use crate::task::service::UserNames;
 
 /// How often the file is looked at.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
@@ -32,17 +33,17 @@ struct Row {
 /// What a file's state is recognised by.
 type Version = (SystemTime, u64);
 
-impl Directory {
-    /// The user's name, if it is known.
-    #[must_use]
-    pub fn name(&self, user_id: &Identifier) -> Option<String> {
+impl UserNames for Directory {
+    fn name(&self, user_id: &Identifier) -> Option<String> {
         self.names
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .get(user_id)
             .cloned()
     }
+}
 
+impl Directory {
     /// Takes the names from `file`, a CSV file with the columns `user_id` and
     /// `name`, now and whenever it changes, until the directory is dropped.
     ///

@@ -3,13 +3,17 @@
 //! The way of a request, from the outside in; arrows point down only:
 //!
 //! ```text
-//! server             the listener and its limits
-//!    └─ api::envelope     trace id, deadline, log line, the one error body
-//!         └─ auth::layer       the app-auth headers, the credential
-//!              └─ api::create       the call: parsed, validated, answered
-//!                   └─ task::TaskService  the rules
-//!                        └─ store::TaskRepository  memory, SQLite or PostgreSQL
+//! server               the listener and its limits
+//!   └─ web::envelope       trace id, deadline, log line, the one error body
+//!        └─ auth               a tower layer: credential → Caller
+//!             └─ api                a call: its request parsed, its answer written
+//!                  └─ task::TaskService  the rules
+//!                       └─ task::repository   the port that stores implement
+//! store::{memory, sqlite, postgres} ──implement──> task::repository
 //! ```
+//!
+//! [`app`] composes them. `task` imports nothing of the crate, `web` knows no
+//! task, `auth` stands on `web`, and a store knows `task` alone.
 
 pub mod api;
 pub mod app;
@@ -17,8 +21,8 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod directory;
-pub mod error;
 pub mod logging;
 pub mod server;
 pub mod store;
 pub mod task;
+pub mod web;

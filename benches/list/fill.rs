@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kootask::store::StoreContext;
 use kootask::store::sqlite::SqliteStore;
-use kootask::store::{StoreContext, TaskRepository};
 use kootask::task::clock::SystemClock;
+use kootask::task::repository::TaskRepository;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 

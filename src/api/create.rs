@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::context::{Context, RequestContext};
 use super::loose::Loose;
-use super::{body, envelope};
 use crate::auth::Caller;
-use crate::error::{ApiError, Malformed, Reason, Violation};
-use crate::store::StoreError;
 use crate::task::idempotency::{Idempotency, Key};
+use crate::task::repository::StoreError;
 use crate::task::service::CreateError;
 use crate::task::{Identifier, NewTask, TaskId, TaskParameters, TaskService};
+use crate::web::context::{Context, RequestContext};
+use crate::web::error::{ApiError, Malformed, Reason, Violation};
+use crate::web::{body, envelope};
 
 /// The most characters of an `Idempotency-Key`.
 pub(super) const MAX_KEY_LENGTH: usize = 255;

@@ -6,14 +6,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::context::Context;
-use super::envelope;
 use super::openapi::Time;
-use super::query::Query;
 use crate::auth::Caller;
-use crate::error::{ApiError, Reason};
 use crate::task::list::{Filter, Order, Page};
 use crate::task::{Identifier, Task, TaskId, TaskService, TaskStatus, TaskType};
+use crate::web::context::Context;
+use crate::web::envelope;
+use crate::web::error::{ApiError, Reason};
+use crate::web::query::Query;
 
 /// The most tasks of a page, and as many as there are without `pageSize`.
 pub(super) const MAX_PAGE_SIZE: u16 = 100;

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::error::{Reason, Violation};
 use crate::task::Identifier;
+use crate::web::error::{Reason, Violation};
 
 /// A field's value, as far as the contract tells values apart.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -3,21 +3,13 @@
 //!
 //! Contract: `api.md`.
 
-pub mod body;
-pub mod context;
 pub mod create;
 pub mod detail;
-pub mod envelope;
-pub mod language;
 pub mod list;
 mod loose;
 pub mod openapi;
-pub mod path;
-mod query;
 pub mod recipient;
-mod request_log;
 pub mod result;
-pub mod trace_id;
 
 /// The path of the create call.
 pub const CREATE: &str = "/koodrive/ose/v1/task/create";

@@ -6,12 +6,12 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::context::Context;
-use super::envelope;
-use super::path::{self, PathParameter};
 use crate::auth::Caller;
-use crate::error::{ApiError, Reason};
 use crate::task::{Identifier, TaskService};
+use crate::web::context::Context;
+use crate::web::envelope;
+use crate::web::error::{ApiError, Reason};
+use crate::web::path::{self, PathParameter};
 
 /// The recipient.
 #[derive(Debug, Serialize, ToSchema)]

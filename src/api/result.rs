@@ -5,13 +5,13 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::context::Context;
-use super::envelope;
-use super::query::Query;
 use crate::auth::Caller;
-use crate::error::{ApiError, Reason, Violation};
 use crate::task::service::ImportResultError;
 use crate::task::{ImportFailure, TaskId, TaskService};
+use crate::web::context::Context;
+use crate::web::envelope;
+use crate::web::error::{ApiError, Reason, Violation};
+use crate::web::query::Query;
 
 /// The result of a batch import.
 #[derive(Debug, Serialize, ToSchema)]

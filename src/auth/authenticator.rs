@@ -8,9 +8,9 @@ use super::credentials::Credentials;
 use super::headers::{AppAuthHeaders, host};
 use super::signature::{SignableRequest, SignatureHeader, string_to_sign};
 use super::{STAND_IN_TENANT, x_date};
-use crate::error::ApiError;
 use crate::task::clock::SharedClock;
 use crate::task::{Identifier, TenantId};
+use crate::web::error::ApiError;
 
 /// Whether credentials are required.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

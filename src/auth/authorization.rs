@@ -4,7 +4,7 @@ use http::{HeaderMap, header};
 
 use super::headers::single;
 use super::signature::SignatureHeader;
-use crate::error::Reason;
+use crate::web::error::Reason;
 
 /// The most bytes a bearer token may have.
 const MAX_TOKEN_LENGTH: usize = 4096;

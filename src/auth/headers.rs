@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
 use super::x_date;
-use crate::error::{ApiError, Malformed, Reason, Violation};
 use crate::task::Identifier;
+use crate::web::error::{ApiError, Malformed, Reason, Violation};
 
 /// The app-auth headers, well-formed but not yet believed.
 #[derive(Debug)]

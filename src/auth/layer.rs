@@ -19,9 +19,9 @@ use tower::{Layer, Service};
 use super::authenticator::Presented;
 use super::headers::AppAuthHeaders;
 use super::{Authenticator, Caller, Signed};
-use crate::api::body;
-use crate::api::context::RequestContext;
-use crate::error::ApiError;
+use crate::web::body;
+use crate::web::context::RequestContext;
+use crate::web::error::ApiError;
 
 /// Wraps services in [`Auth`].
 #[derive(Clone)]
@@ -90,7 +90,7 @@ async fn authenticate(
     let (mut parts, mut request_body) = request.into_parts();
     let context = RequestContext::of(&parts.extensions)?;
     let claimed = AppAuthHeaders::read(&parts, context.trace_id_violation())?;
-    context.note_user(&claimed.user_id);
+    context.note_user(claimed.user_id.as_str());
     let (tenant_id, signed) = match authenticator.judge(&parts, &claimed)? {
         Presented::Believed(tenant_id) => (tenant_id, None),
         Presented::Signed(presented) => {
@@ -105,7 +105,7 @@ async fn authenticate(
             (tenant_id, Some(signed))
         }
     };
-    context.note_tenant(&tenant_id);
+    context.note_tenant(tenant_id.as_str());
     parts.extensions.insert(Caller {
         tenant_id,
         user_id: claimed.user_id,

@@ -14,8 +14,8 @@ pub mod x_date;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
-use crate::error::ApiError;
 use crate::task::{Identifier, TenantId};
+use crate::web::error::ApiError;
 
 pub use self::authenticator::{AuthMode, Authenticator};
 pub use self::credentials::{App, Credentials, Token, TokenDigest};

@@ -40,7 +40,7 @@ pub struct SignatureHeader<'a> {
 
 impl<'a> SignatureHeader<'a> {
     /// The name of the scheme.
-    pub const SCHEME: &'static str = "HMAC-SHA256";
+    pub const SCHEME: &'static str = crate::web::envelope::SIGNATURE_SCHEME;
 
     /// Reads what follows the scheme. Each parameter must be there exactly
     /// once; `None` if anything is out of form.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::StoreError;
+use crate::task::repository::StoreError;
 
 /// The most writes that wait.
 const CAPACITY: usize = 8192;

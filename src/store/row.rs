@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::StoreError;
 use crate::task::idempotency::Idempotency;
+use crate::task::repository::StoreError;
 use crate::task::{Identifier, ImportResult, NewTask, Task, TaskId, TaskStatus};
 
 /// A create that has no id yet.

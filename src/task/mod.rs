@@ -7,6 +7,7 @@ pub mod idempotency;
 pub mod identifier;
 pub mod life_cycle;
 pub mod list;
+pub mod repository;
 pub mod service;
 
 use jiff::Timestamp;

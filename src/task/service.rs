@@ -6,15 +6,20 @@ use std::sync::Arc;
 use super::idempotency::Idempotency;
 use super::life_cycle::Transition;
 use super::list::Page;
+use super::repository::{Created, StoreError, TaskRepository};
 use super::{Identifier, ImportResult, NewTask, Task, TaskId, TaskParameters, TaskType, TenantId};
-use crate::directory::Directory;
-use crate::store::{Created, StoreError, TaskRepository};
+
+/// Knows the names of users.
+pub trait UserNames: Send + Sync + 'static {
+    /// The user's name, if it is known.
+    fn name(&self, user_id: &Identifier) -> Option<String>;
+}
 
 /// Tasks in a repository, named by a directory. Cheap to clone.
 #[derive(Clone)]
 pub struct TaskService {
     repository: Arc<dyn TaskRepository>,
-    directory: Directory,
+    names: Arc<dyn UserNames>,
 }
 
 /// Why there is no import result.
@@ -43,13 +48,10 @@ pub enum CreateError {
 }
 
 impl TaskService {
-    /// A service over `repository`; `directory` knows the users' names.
+    /// A service over `repository`; `names` knows the users.
     #[must_use]
-    pub const fn new(repository: Arc<dyn TaskRepository>, directory: Directory) -> Self {
-        Self {
-            repository,
-            directory,
-        }
+    pub const fn new(repository: Arc<dyn TaskRepository>, names: Arc<dyn UserNames>) -> Self {
+        Self { repository, names }
     }
 
     /// Creates `task`, or finds the one that the same request created before.
@@ -67,7 +69,7 @@ impl TaskService {
         idempotency: Option<Idempotency>,
     ) -> Result<TaskId, CreateError> {
         match self.repository.create(task, idempotency).await? {
-            Created::New(id) | Created::Before(id) => Ok(id),
+            Created::New(id) | Created::Existing(id) => Ok(id),
             Created::Mismatch => Err(CreateError::IdempotencyMismatch),
         }
     }
@@ -158,6 +160,6 @@ impl TaskService {
     /// A user's name, where the directory knows it.
     #[must_use]
     pub fn user_name(&self, user_id: &Identifier) -> Option<String> {
-        self.directory.name(user_id)
+        self.names.name(user_id)
     }
 }

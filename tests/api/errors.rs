@@ -8,10 +8,10 @@ use axum::response::IntoResponse;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use kootask::api::CREATE;
-use kootask::api::context::RequestLimits;
-use kootask::api::envelope::EnvelopeLayer;
 use kootask::config::Defaults;
-use kootask::error::ApiError;
+use kootask::web::context::RequestLimits;
+use kootask::web::envelope::EnvelopeLayer;
+use kootask::web::error::ApiError;
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::support::TestApp;

@@ -9,12 +9,12 @@ use axum::body::Body;
 use axum::response::Response;
 use http::{Request, StatusCode};
 use jiff::SignedDuration;
-use kootask::api::context::RequestLimits;
-use kootask::api::envelope::EnvelopeLayer;
 use kootask::auth::layer::AuthLayer;
 use kootask::auth::signature::SigningKey;
 use kootask::auth::{App, AuthMode, Authenticator, Credentials};
 use kootask::task::{Identifier, TenantId};
+use kootask::web::context::RequestLimits;
+use kootask::web::envelope::EnvelopeLayer;
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::support::clock::TestClock;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use kootask::store::StoreContext;
 use kootask::store::sqlite::SqliteStore;
-use kootask::store::{Created, StoreContext, StoreError, TaskRepository};
 use kootask::task::clock::SystemClock;
+use kootask::task::repository::{Created, StoreError, TaskRepository};
 use kootask::task::{Identifier, NewTask, TaskParameters};
 use rusqlite::Connection;
 use tokio::task::JoinSet;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use kootask::api::language::Language;
 use kootask::api::{CREATE, DETAIL, LIST, RECIPIENT, RESULT};
-use kootask::error::{ApiError, Malformed, Reason, Violation};
+use kootask::web::error::{ApiError, Malformed, Reason, Violation};
+use kootask::web::language::Language;
 use serde_json::{Value, json};
 
 use super::{document, operations};

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use kootask::store::{Created, StoreContext, StoreError, TaskRepository};
+use kootask::store::StoreContext;
 use kootask::task::clock::Clock;
 use kootask::task::idempotency::{Idempotency, Key};
+use kootask::task::repository::{Created, StoreError, TaskRepository};
 use kootask::task::{Identifier, NewTask, TaskId, TaskParameters, TenantId};
 use tokio::task::JoinSet;
 

@@ -7,8 +7,9 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{Deprecated, Ref, RefOr, Required, Schema};
 
 use super::{examples, field, schemas};
-use crate::api::{create, list, trace_id};
+use crate::api::{create, list};
 use crate::task::{Identifier, TaskId, TaskStatus, TaskType};
+use crate::web::trace_id;
 
 /// The headers that every call takes, by their names among the components.
 const SHARED: [&str; 4] = ["X-User-Id", "X-Date", "language", "X-Traceid"];

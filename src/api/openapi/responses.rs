@@ -1,5 +1,5 @@
 //! The errors that a call can be answered with, out of the one table
-//! ([`crate::error`]), and the headers of answers.
+//! ([`crate::web::error`]), and the headers of answers.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, Response, ResponsesBu
 
 use super::calls::Call;
 use super::{field, parameters, schemas};
-use crate::api::language::Language;
-use crate::error::{ApiError, Malformed, Reason, Violation};
+use crate::web::error::{ApiError, Malformed, Reason, Violation};
+use crate::web::language::Language;
 
 /// The media type of every body.
 pub(super) const JSON: &str = "application/json";

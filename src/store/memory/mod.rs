@@ -8,11 +8,12 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use self::state::State;
-use super::{Created, StoreContext, StoreError, TaskRepository, when_an_id_is_free};
+use super::{StoreContext, when_an_id_is_free};
 use crate::task::id::IdGenerator;
 use crate::task::idempotency::{self, Idempotency};
 use crate::task::life_cycle::Transition;
 use crate::task::list::Page;
+use crate::task::repository::{Created, StoreError, TaskRepository};
 use crate::task::{Identifier, ImportResult, NewTask, Task, TaskId, TenantId};
 
 /// Tasks in memory.

@@ -5,10 +5,10 @@ use std::ops::Bound;
 
 use jiff::Timestamp;
 
-use crate::store::Created;
 use crate::task::idempotency::{Digest, Idempotency};
 use crate::task::life_cycle::{InvalidTransition, Transition};
 use crate::task::list::{Order, Page};
+use crate::task::repository::Created;
 use crate::task::{
     Identifier, ImportResult, Task, TaskId, TaskParameters, TaskStatus, TaskType, TenantId,
 };
@@ -44,7 +44,7 @@ impl State {
     /// What the same key did before.
     pub(super) fn first_use(&self, idempotency: Idempotency) -> Option<Created> {
         let (id, body) = self.keys.get(&idempotency.key)?;
-        Some(Created::again(&idempotency, *id, *body))
+        Some(Created::of_existing(&idempotency, *id, *body))
     }
 
     pub(super) fn insert(&mut self, task: Task, idempotency: Option<Idempotency>) {

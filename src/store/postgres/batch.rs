@@ -6,9 +6,9 @@ use std::collections::{HashMap, HashSet};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
-use crate::store::Created;
 use crate::store::row::NewRow;
 use crate::task::idempotency::Digest;
+use crate::task::repository::Created;
 use crate::task::{TaskId, TaskParameters};
 
 /// Keys are claimed in their order, so that two instances that claim the same
@@ -190,7 +190,7 @@ impl<'a> Batch<'a> {
                 Ok(if *id == row.id {
                     Created::New(row.id)
                 } else {
-                    Created::again(request, *id, *body)
+                    Created::of_existing(request, *id, *body)
                 })
             }
             None => Ok(Created::New(row.id)),

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use sqlx::postgres::PgConnection;
 
 use super::connection::{Pool, Session};
-use crate::store::StoreError;
 use crate::task::clock::SharedClock;
+use crate::task::repository::StoreError;
 use crate::task::{TaskId, idempotency};
 
 /// How often it is looked for expired keys.

@@ -34,12 +34,13 @@ use self::opening::Opened;
 pub use self::opening::{OpenError, migrate};
 pub use self::url::PostgresUrl;
 use self::writer::{CreateQueue, Writer};
+use super::StoreContext;
 use super::row::{NewRow, Request};
-use super::{Created, StoreContext, StoreError, TaskRepository};
 use crate::task::clock::SharedClock;
 use crate::task::idempotency::Idempotency;
 use crate::task::life_cycle::Transition;
 use crate::task::list::Page;
+use crate::task::repository::{Created, StoreError, TaskRepository};
 use crate::task::{Identifier, ImportResult, NewTask, Task, TaskId, TenantId};
 
 /// Tasks in a PostgreSQL database.

@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use super::connection::{Database, Pool, answered};
 use super::node::{self, Keeper};
 use super::{PostgresUrl, migration};
+use crate::store::StoreContext;
 use crate::store::schema::{Migrated, SchemaError};
-use crate::store::{StoreContext, StoreError};
+use crate::task::repository::StoreError;
 
 /// How long a database that is not up yet is waited for at start.
 const START_TIMEOUT: Duration = Duration::from_secs(30);

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
-use crate::store::StoreError;
 use crate::store::row::{self, TaskRow};
 use crate::task::list::{Order, Page};
+use crate::task::repository::StoreError;
 use crate::task::{Identifier, ImportResult, Task, TaskId, TenantId};
 
 pub(super) async fn find(

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection};
 
-use crate::store::StoreError;
 use crate::store::row::{self, TaskRow};
 use crate::task::life_cycle::{InvalidTransition, Transition};
+use crate::task::repository::StoreError;
 use crate::task::{ImportResult, Task, TaskId};
 
 /// Lets a task take a step of its life; the task after it, if there is such a

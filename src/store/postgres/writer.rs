@@ -13,8 +13,8 @@ use super::connection::{ANSWER_TIMEOUT, Database, answered, within};
 use super::node::Keeper;
 use crate::store::queue::{self, CloseOnDrop, Job, Queue};
 use crate::store::row::NewRow;
-use crate::store::{Created, StoreError};
 use crate::task::clock::SharedClock;
+use crate::task::repository::{Created, StoreError};
 use crate::task::{TaskId, idempotency};
 
 /// The creates that wait for the writer.

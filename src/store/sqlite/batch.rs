@@ -8,10 +8,10 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use super::database::DatabaseError;
 use super::index::{Entry, Fingerprints, Index};
 use super::work::{Done, Work};
-use crate::store::Created;
 use crate::store::row::{NewRow, TaskRow};
 use crate::task::idempotency::{Digest, Idempotency};
 use crate::task::life_cycle::{InvalidTransition, Transition};
+use crate::task::repository::Created;
 use crate::task::{ImportResult, NewTask, Task, TaskId, TaskParameters, TaskStatus};
 
 const INSERT_TASK: &str = "INSERT INTO task
@@ -72,7 +72,7 @@ impl<'a> Batch<'a> {
         if let Some(idempotency) = &new.idempotency {
             let fingerprint = self.fingerprints.of(&[], &idempotency.key);
             if let Some((first, body)) = self.first_use(idempotency, fingerprint)? {
-                return Ok(Created::again(idempotency, first, body));
+                return Ok(Created::of_existing(idempotency, first, body));
             }
             self.insert_key(new.id, idempotency, fingerprint)?;
         }

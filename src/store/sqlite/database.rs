@@ -10,11 +10,11 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use super::batch::Batch;
 use super::index::{Entry, Fingerprints, Index, IndexKind, SharedTail};
 use super::work::{Done, Work};
-use crate::store::StoreError;
 use crate::store::queue::Job;
 use crate::store::row::CorruptRow;
 use crate::task::clock::SharedClock;
 use crate::task::idempotency;
+use crate::task::repository::StoreError;
 use crate::task::{TaskId, TaskParameters};
 
 /// WAL pages after which a commit also moves them into the database file.

@@ -31,11 +31,12 @@ use self::work::{Done, Work};
 use super::queue::{Pending, Queue};
 use super::row::{NewRow, Request};
 use super::schema::{self, Migrated, SchemaError};
-use super::{Created, StoreContext, StoreError, TaskRepository, when_an_id_is_free};
+use super::{StoreContext, when_an_id_is_free};
 use crate::task::id::IdGenerator;
 use crate::task::idempotency::Idempotency;
 use crate::task::life_cycle::Transition;
 use crate::task::list::Page;
+use crate::task::repository::{Created, StoreError, TaskRepository};
 use crate::task::{Identifier, ImportResult, NewTask, Task, TaskId, TenantId};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/sqlite/migrations");

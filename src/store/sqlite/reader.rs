@@ -9,9 +9,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use super::index::{Fingerprints, IndexKind, SharedTail, find_in_block};
-use crate::store::StoreError;
 use crate::store::row::{self, TaskRow};
 use crate::task::list::{Order, Page};
+use crate::task::repository::StoreError;
 use crate::task::{Identifier, ImportResult, Task, TaskId, TaskParameters, TenantId};
 
 /// The most reads at a time; further ones wait for their turn.

@@ -1,8 +1,8 @@
 //! What the writer does.
 
-use crate::store::Created;
 use crate::store::row::NewRow;
 use crate::task::life_cycle::{InvalidTransition, Transition};
+use crate::task::repository::Created;
 use crate::task::{Task, TaskId};
 
 /// What a write that waits shall do.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use kootask::store::{Created, StoreError, TaskRepository};
 use kootask::task::TaskId;
 use kootask::task::id::IdError;
+use kootask::task::repository::{Created, StoreError, TaskRepository};
 use tokio::task::JoinSet;
 
 use super::{Backend, contract};
@@ -94,7 +94,7 @@ async fn keys_and_mismatches_are_known_after_reopening(backend: &impl Backend) {
 
     let store = backend.open(&clock, NODE).await;
     let again = create(&store, transfer("source"), Some(key("key"))).await;
-    assert_eq!(again.unwrap(), Created::Before(first));
+    assert_eq!(again.unwrap(), Created::Existing(first));
     let other = create(
         &store,
         transfer("another"),
@@ -117,6 +117,6 @@ async fn what_was_answered_while_closing_is_there_after_reopening(backend: &impl
     for (number, id) in kept {
         let key = key(&format!("key-{number}"));
         let again = create(&store, transfer("source"), Some(key)).await;
-        assert_eq!(again.unwrap(), Created::Before(id));
+        assert_eq!(again.unwrap(), Created::Existing(id));
     }
 }

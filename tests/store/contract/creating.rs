@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use kootask::store::{Created, StoreError};
 use kootask::task::TaskId;
 use kootask::task::id::IdError;
+use kootask::task::repository::{Created, StoreError};
 use tokio::task::JoinSet;
 
 use super::{Backend, contract};
@@ -101,7 +101,7 @@ async fn a_repeated_request_is_answered_with_its_first_task(backend: &impl Backe
     for _ in 0..3 {
         for (name, id) in [("one", one), ("other", other)] {
             let again = create(&store, transfer("source"), Some(key(name))).await;
-            assert_eq!(again.unwrap(), Created::Before(id));
+            assert_eq!(again.unwrap(), Created::Existing(id));
         }
     }
 }
@@ -117,7 +117,7 @@ async fn a_key_with_another_body_is_a_mismatch_and_stays_what_it_was(backend: &i
     .await;
     assert_eq!(other.unwrap(), Created::Mismatch);
     let again = create(&store, transfer("source"), Some(key("key"))).await;
-    assert_eq!(again.unwrap(), Created::Before(first));
+    assert_eq!(again.unwrap(), Created::Existing(first));
 }
 
 async fn concurrent_requests_of_one_key_are_one_task(backend: &impl Backend) {
@@ -147,7 +147,7 @@ async fn concurrent_requests_of_one_key_are_one_task(backend: &impl Backend) {
         };
         let again = answers
             .iter()
-            .filter(|answer| **answer == Created::Before(first))
+            .filter(|answer| **answer == Created::Existing(first))
             .count();
         assert_eq!(again, 15, "{answers:?}");
     }
@@ -160,13 +160,13 @@ async fn a_key_is_forgotten_24_hours_after_its_first_use(backend: &impl Backend)
     let minute = SignedDuration::from_mins(1);
     clock.move_by(SignedDuration::from_hours(24) - minute);
     let within = create(&store, transfer("source"), Some(key("key"))).await;
-    assert_eq!(within.unwrap(), Created::Before(first));
+    assert_eq!(within.unwrap(), Created::Existing(first));
     // The repetition did not start the 24 hours anew.
     clock.move_by(minute * 2);
     let second = create_new(&store, transfer("source"), Some(key("key"))).await;
     assert!(second > first);
     let again = create(&store, transfer("source"), Some(key("key"))).await;
-    assert_eq!(again.unwrap(), Created::Before(second));
+    assert_eq!(again.unwrap(), Created::Existing(second));
     // An expired key may stand for another body.
     clock.move_by(SignedDuration::from_hours(25));
     create_new(
@@ -189,11 +189,11 @@ async fn a_create_that_is_dropped_leaves_its_key_usable(backend: &impl Backend) 
             () = tokio::task::yield_now() => {}
         }
         let id = match create(&store, transfer("source"), Some(key)).await {
-            Ok(Created::New(id) | Created::Before(id)) => id,
+            Ok(Created::New(id) | Created::Existing(id)) => id,
             other => panic!("{other:?}"),
         };
         let again = create(&store, transfer("source"), Some(key)).await;
-        assert_eq!(again.unwrap(), Created::Before(id));
+        assert_eq!(again.unwrap(), Created::Existing(id));
         ids.insert(id);
     }
     assert_eq!(ids.len(), 100);
@@ -222,5 +222,5 @@ async fn no_id_is_made_until_a_clock_that_stepped_back_far_has_caught_up(backend
     clock.move_by(SignedDuration::from_hours(1));
     assert!(create_new(&store, transfer("source"), Some(key("after"))).await > before);
     let again = create(&store, transfer("source"), Some(key("before"))).await;
-    assert_eq!(again.unwrap(), Created::Before(before));
+    assert_eq!(again.unwrap(), Created::Existing(before));
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use kootask::store::TaskRepository;
 use kootask::task::life_cycle::Transition;
 use kootask::task::list::{Filter, Order, Page};
+use kootask::task::repository::TaskRepository;
 use kootask::task::{NewTask, TaskId, TaskStatus, TaskType};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

@@ -8,10 +8,10 @@ mod steps;
 
 use std::sync::Arc;
 
-use kootask::store::TaskRepository;
 use kootask::store::memory::MemoryStore;
 use kootask::store::postgres::PostgresStore;
 use kootask::store::sqlite::SqliteStore;
+use kootask::task::repository::TaskRepository;
 use tempfile::TempDir;
 
 use super::MovedClock;

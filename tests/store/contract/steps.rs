@@ -1,7 +1,7 @@
 //! The steps of a task's life.
 
-use kootask::store::StoreError;
 use kootask::task::life_cycle::Transition;
+use kootask::task::repository::StoreError;
 use kootask::task::{ImportFailure, ImportResult, Task, TaskId, TaskStatus};
 
 use super::{Backend, contract};

@@ -3,7 +3,7 @@
 //! So keys are made in the past.
 
 use jiff::SignedDuration;
-use kootask::store::Created;
+use kootask::task::repository::Created;
 
 use super::super::{MovedClock, create, create_new, key, transfer};
 use super::{Place, open};
@@ -37,7 +37,7 @@ async fn expired_keys_of_every_instance_are_deleted_and_no_others() {
     until("three keys to be deleted", async || place.number(KEYS) == 1).await;
     for store in [&other, &store] {
         let again = create(store, transfer("source"), Some(key("kept"))).await;
-        assert_eq!(again.unwrap(), Created::Before(kept));
+        assert_eq!(again.unwrap(), Created::Existing(kept));
     }
     assert_eq!(place.number("SELECT count(*) FROM task"), 4);
 }
@@ -78,7 +78,7 @@ async fn an_instance_whose_clock_is_a_day_ahead_leaves_the_others_their_keys() {
     })
     .await;
     let again = create(&store, transfer("source"), Some(key("key"))).await;
-    assert_eq!(again.unwrap(), Created::Before(first));
+    assert_eq!(again.unwrap(), Created::Existing(first));
     ahead.close().await;
 }
 

@@ -1,6 +1,6 @@
 //! Idempotency keys that others touch at the same moment.
 
-use kootask::store::Created;
+use kootask::task::repository::Created;
 
 use super::super::{create, create_new, key, transfer};
 use super::Place;
@@ -37,7 +37,7 @@ async fn a_key_that_is_forgotten_while_it_is_asked_for_makes_a_task_that_is_ther
     let kept = format!("SELECT count(*) FROM task WHERE id = {second}");
     assert_eq!(place.number(&kept), 1, "it was promised, and is not there");
     let again = create(&store, transfer("source"), Some(key("key"))).await;
-    assert_eq!(again.unwrap(), Created::Before(second));
+    assert_eq!(again.unwrap(), Created::Existing(second));
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use kootask::store::{Created, TaskRepository};
 use kootask::task::TaskId;
+use kootask::task::repository::{Created, TaskRepository};
 
 use super::super::{create, create_new, key, key_of_another_body, transfer};
 use super::proxy::{Proxy, Rule};
@@ -73,7 +73,7 @@ async fn a_create_that_is_cut_off_makes_one_task() {
             assert!(broken.is_kept(id));
             if key.is_some() {
                 let again = create(&broken.store, transfer(CUT), key).await;
-                assert_eq!(again.unwrap(), Created::Before(id));
+                assert_eq!(again.unwrap(), Created::Existing(id));
             }
         }
     }
@@ -111,11 +111,11 @@ async fn creates_that_are_cut_off_together_each_get_their_answer() {
         }
         match (keyed, twin) {
             (Ok(Created::New(first)), Ok(second)) => {
-                assert_eq!(second, Created::Before(first), "{cut:?}");
+                assert_eq!(second, Created::Existing(first), "{cut:?}");
             }
             other => panic!("{cut:?}: {other:?}"),
         }
-        assert_eq!(before.unwrap(), Created::Before(known), "{cut:?}");
+        assert_eq!(before.unwrap(), Created::Existing(known), "{cut:?}");
         assert_eq!(mismatch.unwrap(), Created::Mismatch, "{cut:?}");
         assert_eq!(broken.tasks(), tasks + 2, "{cut:?}");
     }

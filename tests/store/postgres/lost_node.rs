@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use kootask::store::{StoreError, TaskRepository};
 use kootask::task::TaskId;
+use kootask::task::repository::{StoreError, TaskRepository};
 
 use super::super::{create, create_new, transfer};
 use super::Place;
@@ -73,7 +73,7 @@ async fn a_store_whose_one_node_was_taken_makes_no_id_until_it_is_free() {
     let mut ids = vec![last];
     until("a refusal", async || {
         match create(&store, transfer("source"), None).await {
-            Ok(kootask::store::Created::New(id)) => ids.push(id),
+            Ok(kootask::task::repository::Created::New(id)) => ids.push(id),
             other => refused = Some(other),
         }
         refused.is_some()
@@ -93,7 +93,7 @@ async fn a_store_whose_one_node_was_taken_makes_no_id_until_it_is_free() {
         .sql("UPDATE node_lease SET expires_at = now()");
     until("an id", async || {
         match create(&store, transfer("source"), None).await {
-            Ok(kootask::store::Created::New(id)) => ids.push(id),
+            Ok(kootask::task::repository::Created::New(id)) => ids.push(id),
             _ => return false,
         }
         true

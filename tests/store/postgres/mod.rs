@@ -14,8 +14,9 @@ mod tls;
 
 use std::sync::Arc;
 
+use kootask::store::StoreContext;
 use kootask::store::postgres::{OpenError, PostgresStore, PostgresUrl};
-use kootask::store::{StoreContext, TaskRepository};
+use kootask::task::repository::TaskRepository;
 
 use super::{LIMIT, MovedClock, NODE};
 use crate::support::postgres::TestDatabase;

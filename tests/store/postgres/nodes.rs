@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use kootask::store::postgres::OpenError;
-use kootask::store::{StoreError, TaskRepository};
 use kootask::task::TaskId;
 use kootask::task::clock::Clock;
 use kootask::task::id::IdError;
+use kootask::task::repository::{StoreError, TaskRepository};
 
 use super::super::{create, create_new, transfer};
 use super::{Place, refused};

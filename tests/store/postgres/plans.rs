@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use kootask::store::TaskRepository;
 use kootask::task::list::{Filter, Order, Page};
+use kootask::task::repository::TaskRepository;
 use kootask::task::{TaskId, TaskStatus, TaskType};
 
 use super::super::{identifier, tenant};

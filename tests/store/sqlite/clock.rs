@@ -1,7 +1,7 @@
 //! Wall clocks step back: also between the forgetting of a key and its return.
 
 use jiff::SignedDuration;
-use kootask::store::Created;
+use kootask::task::repository::Created;
 
 use super::super::{create, create_new, key, transfer};
 use super::{Place, look_into, value};

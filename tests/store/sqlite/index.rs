@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use kootask::store::{Created, TaskRepository};
 use kootask::task::idempotency::Idempotency;
+use kootask::task::repository::{Created, TaskRepository};
 use kootask::task::{NewTask, TaskId};
 use rusqlite::Connection;
 
@@ -121,7 +121,7 @@ impl Filling {
             .created
             .iter()
             .step_by(step)
-            .map(|id| Created::Before(*id))
+            .map(|id| Created::Existing(*id))
             .collect();
         let again = create_many(&self.store, expected.len(), move |n| request(n * step)).await;
         assert!(again == expected, "a key has lost its task");
@@ -203,14 +203,14 @@ async fn expired_keys_and_their_runs_are_deleted() {
 
     // What has not expired is still known, what has is not, reopened or not.
     let late_again = create(&store, transfer("source"), Some(key("late"))).await;
-    assert_eq!(late_again.unwrap(), Created::Before(late));
+    assert_eq!(late_again.unwrap(), Created::Existing(late));
     let created = create_many(&store, 100, keyed).await;
     assert!(created.iter().all(|created| id_of(created) > late));
     store.close().await;
     let store = place.open().await;
     let expected: Vec<Created> = created
         .iter()
-        .map(|new| Created::Before(id_of(new)))
+        .map(|new| Created::Existing(id_of(new)))
         .collect();
     assert_eq!(create_many(&store, 100, keyed).await, expected);
 }

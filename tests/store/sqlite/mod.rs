@@ -7,8 +7,8 @@ mod opening;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kootask::store::TaskRepository;
 use kootask::store::sqlite::SqliteStore;
+use kootask::task::repository::TaskRepository;
 use rusqlite::Connection;
 use tempfile::TempDir;
 

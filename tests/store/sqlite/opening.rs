@@ -1,7 +1,7 @@
 //! Opening a database: when it is made, when it is refused, what is in it.
 
-use kootask::store::TaskRepository;
 use kootask::store::sqlite::{OpenError, SqliteStore};
+use kootask::task::repository::TaskRepository;
 use rusqlite::Connection;
 
 use super::super::{NODE, batch_import, create_new, key, transfer};

@@ -8,11 +8,11 @@ use tokio::time::Instant;
 
 use super::lease::{LEASE, Lease, free_nodes};
 use super::{Held, NodeIds};
-use crate::store::StoreError;
 use crate::store::postgres::connection::ANSWER_TIMEOUT;
 use crate::task::TaskId;
 use crate::task::clock::SharedClock;
 use crate::task::id::IdGenerator;
+use crate::task::repository::StoreError;
 
 /// How often the lease is renewed.
 const RENEWAL: Duration = Duration::from_secs(4);

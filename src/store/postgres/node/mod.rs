@@ -14,9 +14,9 @@ use tokio::time::Instant;
 
 pub(super) use self::keeper::Keeper;
 use self::lease::{LEASE, Lease};
-use crate::store::StoreError;
 use crate::task::TaskId;
 use crate::task::id::{IdError, IdGenerator};
+use crate::task::repository::StoreError;
 
 /// How long it can take until the node of an instance that is gone is free.
 pub(super) const LONGEST_WAIT: Duration = LEASE.saturating_add(Duration::from_secs(2));

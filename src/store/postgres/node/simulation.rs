@@ -24,10 +24,10 @@ use uuid::Uuid;
 use super::Held;
 use super::NoId;
 use super::keeper::Keeper;
-use crate::store::StoreError;
 use crate::store::postgres::{PostgresUrl, migration};
 use crate::task::TaskId;
 use crate::task::clock::Clock;
+use crate::task::repository::StoreError;
 
 const START_MILLIS: i64 = 1_795_000_000_000;
 const INSTANCES: usize = 3;

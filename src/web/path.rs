@@ -5,13 +5,17 @@ use std::str::FromStr;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 
-use crate::error::{ApiError, Reason, Violation};
+use super::error::{ApiError, Reason, Violation};
 
 /// A path's one parameter, as the router gives it to a handler.
 pub type PathParameter = Result<Path<String>, PathRejection>;
 
 /// The parameter, read; whatever is wrong with it, `field` is at fault.
-pub(super) fn read<T: FromStr>(
+///
+/// # Errors
+///
+/// [`ApiError::InvalidParameters`].
+pub fn read<T: FromStr>(
     parameter: PathParameter,
     field: &'static str,
     reason: Reason,

@@ -2,17 +2,17 @@
 
 use std::borrow::Cow;
 
-use crate::error::{ApiError, Reason, Violation};
+use super::error::{ApiError, Reason, Violation};
 
 /// The parameters of a request; those without a value count as absent.
-pub(super) struct Query<'a> {
+pub struct Query<'a> {
     pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     violations: Vec<Violation>,
 }
 
 impl<'a> Query<'a> {
     /// Takes a URI's query apart.
-    pub(super) fn parse(query: Option<&'a str>) -> Self {
+    pub fn parse(query: Option<&'a str>) -> Self {
         let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
         Self {
             pairs: pairs.filter(|(_, value)| !value.is_empty()).collect(),
@@ -21,13 +21,13 @@ impl<'a> Query<'a> {
     }
 
     /// All values of a parameter.
-    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         let of_name = self.pairs.iter().filter(move |(other, _)| other == name);
         of_name.map(|(_, value)| value.as_ref())
     }
 
     /// A parameter that may be given once, as `read` reads it.
-    pub(super) fn one<T>(
+    pub fn one<T>(
         &mut self,
         field: &'static str,
         read: impl FnOnce(&str) -> Result<T, Reason>,
@@ -44,12 +44,16 @@ impl<'a> Query<'a> {
     }
 
     /// Notes that a parameter is wrong.
-    pub(super) fn refuse(&mut self, field: &'static str, reason: Reason) {
+    pub fn refuse(&mut self, field: &'static str, reason: Reason) {
         self.violations.push(Violation::new(field, reason));
     }
 
     /// `value`, unless something was wrong.
-    pub(super) fn finish<T>(self, value: T) -> Result<T, ApiError> {
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::InvalidParameters`] with every violation.
+    pub fn finish<T>(self, value: T) -> Result<T, ApiError> {
         if self.violations.is_empty() {
             Ok(value)
         } else {

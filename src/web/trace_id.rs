@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
 use uuid::fmt::Simple;
 
-use crate::error::{Reason, Violation};
+use super::error::{Reason, Violation};
 
 /// The header that carries a trace id in both directions.
 pub const X_TRACEID: HeaderName = HeaderName::from_static("x-traceid");
@@ -12,7 +12,7 @@ pub const X_TRACEID: HeaderName = HeaderName::from_static("x-traceid");
 /// The length of a generated id, KooDrive's "58位".
 const GENERATED_LENGTH: usize = 58;
 /// The longest id accepted from a client.
-pub(super) const MAX_LENGTH: usize = 128;
+pub const MAX_LENGTH: usize = 128;
 
 /// 1–128 visible ASCII characters that name a request in every log line.
 #[derive(Debug, Clone)]

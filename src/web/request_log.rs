@@ -8,7 +8,7 @@ use http::{Method, Request, StatusCode, Uri};
 use tokio::time::Instant;
 
 use super::context::RequestContext;
-use crate::error::ApiError;
+use super::error::ApiError;
 
 /// Logs the request when it is answered, or that its client left before.
 ///
@@ -68,11 +68,11 @@ impl RequestLog {
     }
 
     fn user(&self) -> Option<&str> {
-        self.context.user_id().map(|user| user.as_str())
+        self.context.user_id()
     }
 
     fn tenant(&self) -> Option<&str> {
-        self.context.tenant_id().map(|tenant| tenant.as_str())
+        self.context.tenant_id()
     }
 
     /// Milliseconds, to the microsecond.

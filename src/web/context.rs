@@ -7,10 +7,9 @@ use http::Extensions;
 use http::request::Parts;
 use tokio::time::Instant;
 
+use super::error::{ApiError, Violation};
 use super::language::Language;
 use super::trace_id::TraceId;
-use crate::error::{ApiError, Violation};
-use crate::task::{Identifier, TenantId};
 
 /// The bounds of a request.
 #[derive(Debug, Clone, Copy)]
@@ -30,8 +29,8 @@ pub struct RequestContext {
     language: Language,
     deadline: Instant,
     body_limit: usize,
-    user_id: OnceLock<Identifier>,
-    tenant_id: OnceLock<TenantId>,
+    user_id: OnceLock<Box<str>>,
+    tenant_id: OnceLock<Box<str>>,
 }
 
 /// The layer that makes the context did not run: a mistake of ours.
@@ -109,24 +108,24 @@ impl RequestContext {
 
     /// The user that the request claims to act as, once known.
     #[must_use]
-    pub fn user_id(&self) -> Option<&Identifier> {
-        self.user_id.get()
+    pub fn user_id(&self) -> Option<&str> {
+        self.user_id.get().map(AsRef::as_ref)
     }
 
     /// The tenant of the credential, once believed.
     #[must_use]
-    pub fn tenant_id(&self) -> Option<&TenantId> {
-        self.tenant_id.get()
+    pub fn tenant_id(&self) -> Option<&str> {
+        self.tenant_id.get().map(AsRef::as_ref)
     }
 
     /// Notes the user for the log.
-    pub fn note_user(&self, user_id: &Identifier) {
-        self.user_id.get_or_init(|| user_id.clone());
+    pub fn note_user(&self, user_id: &str) {
+        self.user_id.get_or_init(|| user_id.into());
     }
 
     /// Notes the tenant for the log.
-    pub fn note_tenant(&self, tenant_id: &TenantId) {
-        self.tenant_id.get_or_init(|| tenant_id.clone());
+    pub fn note_tenant(&self, tenant_id: &str) {
+        self.tenant_id.get_or_init(|| tenant_id.into());
     }
 }
 

@@ -6,7 +6,7 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::context::RequestContext;
-use crate::error::{ApiError, Malformed};
+use super::error::{ApiError, Malformed};
 
 /// The whole body.
 ///

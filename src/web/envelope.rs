@@ -20,11 +20,18 @@ use tokio::time::Instant;
 use tower::{Layer, Service};
 
 use super::context::{RequestContext, RequestLimits};
+use super::error::{self, ApiError};
 use super::language::Language;
 use super::request_log::RequestLog;
 use super::trace_id::X_TRACEID;
-use crate::auth::signature::SignatureHeader;
-use crate::error::{self, ApiError};
+
+/// The ways to authenticate (RFC 9110, section 11.6.1).
+const CHALLENGES: [HeaderValue; 2] = [
+    HeaderValue::from_static("Bearer realm=\"koodrive\""),
+    HeaderValue::from_static(SIGNATURE_SCHEME),
+];
+/// The `Authorization` scheme of app authentication (`app-auth.md`).
+pub const SIGNATURE_SCHEME: &str = "HMAC-SHA256";
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -137,10 +144,9 @@ fn write_error(response: &mut Response, error: &ApiError, language: Language) {
     let headers = response.headers_mut();
     match error.status() {
         StatusCode::UNAUTHORIZED => {
-            let bearer = HeaderValue::from_static("Bearer realm=\"koodrive\"");
-            headers.append(WWW_AUTHENTICATE, bearer);
-            let signature = HeaderValue::from_static(SignatureHeader::SCHEME);
-            headers.append(WWW_AUTHENTICATE, signature);
+            for challenge in CHALLENGES {
+                headers.append(WWW_AUTHENTICATE, challenge);
+            }
         }
         StatusCode::SERVICE_UNAVAILABLE => {
             headers.insert(RETRY_AFTER, error::RETRY_AFTER.as_secs().into());

@@ -2,7 +2,7 @@
 //! status, KooDrive's code and the message in each language.
 //!
 //! Inner layers return their own error types; they become an [`ApiError`] where
-//! they reach HTTP, and [`crate::api::envelope`] writes it out, the only place
+//! they reach HTTP, and [`crate::web::envelope`] writes it out, the only place
 //! that does. Causes are logged there and never sent.
 //!
 //! Contract: `api.md`, "Errors".
@@ -15,7 +15,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use crate::api::language::Language;
+use super::language::Language;
 
 /// How long a client is asked to wait before it tries again (`Retry-After`).
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -283,7 +283,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     /// Only marks the response: the body needs the request's language, which
-    /// [`crate::api::envelope`] knows.
+    /// [`crate::web::envelope`] knows.
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = self.status();

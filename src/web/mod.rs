@@ -1,0 +1,14 @@
+//! HTTP as every call has it: a request's context and its limits, the envelope
+//! around its answer, and the one table of errors. Knows no task.
+//!
+//! Contract: `api.md`, "Request headers" and "Errors".
+
+pub mod body;
+pub mod context;
+pub mod envelope;
+pub mod error;
+pub mod language;
+pub mod path;
+pub mod query;
+mod request_log;
+pub mod trace_id;
