@@ -14,6 +14,7 @@
 )]
 
 mod api;
+mod architecture;
 mod auth;
 mod cli;
 mod cluster;

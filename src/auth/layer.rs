@@ -23,7 +23,58 @@ use crate::web::body;
 use crate::web::context::RequestContext;
 use crate::web::error::ApiError;
 
-/// Wraps services in [`Auth`].
+/// Wraps services in [`Auth`]. Stands within the
+/// [`EnvelopeLayer`](crate::web::envelope::EnvelopeLayer), which gives a refusal
+/// its form.
+///
+/// ```
+/// # use std::{collections::HashMap, sync::Arc, time::Duration};
+/// # use axum::{Router, body::Body, routing::get};
+/// # use http::{Request, StatusCode};
+/// # use jiff::{SignedDuration, Timestamp};
+/// # use kootask::auth::{AuthMode, Authenticator, Caller, Credentials, Token, TokenDigest};
+/// # use kootask::auth::layer::AuthLayer;
+/// # use kootask::task::{Identifier, clock::SystemClock};
+/// # use kootask::web::{context::RequestLimits, envelope::EnvelopeLayer};
+/// # use tower::{ServiceBuilder, ServiceExt};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let acme = Token {
+///     tenant_id: "acme".parse::<Identifier>()?.into(),
+///     user_id: None,
+///     expires_at: None,
+/// };
+/// let tokens = HashMap::from([(TokenDigest::of("a-token"), acme)]);
+/// let authenticator = Authenticator::new(
+///     AuthMode::Verify,
+///     SignedDuration::from_mins(1),
+///     Credentials::new(HashMap::new(), tokens),
+///     Arc::new(SystemClock),
+/// );
+/// let whoami = async |caller: Caller| caller.tenant_id.as_str().to_owned();
+/// let service = ServiceBuilder::new()
+///     .layer(EnvelopeLayer::new(RequestLimits {
+///         body: 16 * 1024,
+///         timeout: Duration::from_secs(10),
+///     }))
+///     .layer(AuthLayer::new(Arc::new(authenticator)))
+///     .service(Router::new().route("/", get(whoami)));
+///
+/// let request = |token: &str| {
+///     Request::get("/")
+///         .header("Host", "localhost")
+///         .header("Authorization", format!("Bearer {token}"))
+///         .header("X-Date", Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string())
+///         .header("X-User-Id", "1505084218764547200")
+///         .body(Body::empty())
+/// };
+/// let admitted = service.clone().oneshot(request("a-token")?).await?;
+/// assert_eq!(admitted.status(), StatusCode::OK);
+/// let refused = service.oneshot(request("another")?).await?;
+/// assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct AuthLayer {
     authenticator: Arc<Authenticator>,

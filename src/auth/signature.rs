@@ -168,6 +168,35 @@ pub fn string_to_sign(canonical_request: &str) -> String {
 }
 
 /// An app secret, ready to sign with.
+///
+/// ```
+/// use http::HeaderMap;
+/// use kootask::auth::signature::{SignableRequest, SignatureHeader, SigningKey, string_to_sign};
+/// use sha2::{Digest, Sha256};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert("X-Date", "20261125T120000Z".parse()?);
+/// headers.insert("X-User-Id", "1505084218764547200".parse()?);
+/// let request = SignableRequest {
+///     method: "GET",
+///     path: "/koodrive/ose/v1/task",
+///     query: "limit=10&offset=0",
+///     host: "tasks.example.com",
+///     headers: &headers,
+///     body_sha256: &Sha256::digest("").into(),
+/// };
+/// let signed_headers = "host;x-date;x-user-id";
+/// let canonical = request.canonical(signed_headers).ok_or("a header is missing")?;
+/// let text = string_to_sign(&canonical);
+///
+/// let key = SigningKey::new(&"the app's secret".into());
+/// let signature = key.sign(&text);
+/// assert!(key.verifies(&text, &signature));
+/// assert!(!SigningKey::new(&"another".into()).verifies(&text, &signature));
+/// let header = SignatureHeader { app_id: "console".parse()?, signed_headers, signature };
+/// assert!(header.to_string().starts_with("HMAC-SHA256 AppId=console,SignedHeaders=host;"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct SigningKey(Hmac<Sha256>);
 

@@ -35,6 +35,19 @@ const EPOCH_MILLIS: i64 = 1_546_272_000_000;
 const MAX_STEP_BACK: Duration = Duration::from_secs(1);
 
 /// The id of a task: a positive signed 64-bit integer, decimal on the wire.
+///
+/// It tells when and where the task was created, and sorts by that.
+///
+/// ```
+/// use kootask::task::TaskId;
+///
+/// let id: TaskId = "2091581965319804167".parse()?;
+/// assert_eq!(id.created_at().to_string(), "2026-11-25T12:00:00.123Z");
+/// assert_eq!((id.node(), id.sequence()), (42, 7));
+/// assert!(id < TaskId::first_at("2026-11-26T00:00:00Z".parse()?));
+/// assert!("+7".parse::<TaskId>().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskId(i64);
 

@@ -36,6 +36,34 @@ pub const SIGNATURE_SCHEME: &str = "HMAC-SHA256";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Wraps services in [`Envelope`].
+///
+/// ```
+/// # use std::time::Duration;
+/// # use axum::{Router, body::Body};
+/// # use http::{Request, StatusCode};
+/// # use kootask::web::{context::RequestLimits, envelope::EnvelopeLayer, error::ApiError};
+/// # use tower::{ServiceBuilder, ServiceExt};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let service = ServiceBuilder::new()
+///     .layer(EnvelopeLayer::new(RequestLimits {
+///         body: 16 * 1024,
+///         timeout: Duration::from_secs(10),
+///     }))
+///     .service(Router::new().fallback(async || ApiError::RouteNotFound));
+///
+/// let request = Request::get("/")
+///     .header("X-Traceid", "7f1e9c2d")
+///     .header("X-Language", "en-US")
+///     .body(Body::empty())?;
+/// let answer = service.oneshot(request).await?;
+/// assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+/// assert_eq!(answer.headers()["X-Traceid"], "7f1e9c2d");
+/// let body = axum::body::to_bytes(answer.into_body(), 1024).await?;
+/// assert!(body.starts_with(b"{\"code\":"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct EnvelopeLayer {
     limits: RequestLimits,
