@@ -16,7 +16,6 @@ use tower::Service;
 use tower::make::Shared;
 
 use crate::app::App;
-use crate::config::ServerConfig;
 
 /// How long a connection may take to send the headers of a request; an idle
 /// connection is closed after the same time.
@@ -40,16 +39,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes the address. Connections wait until [`Server::run`].
+    /// Takes the address. Connections wait until [`Server::run`], which at its end
+    /// lets what is in flight go on for `shutdown_grace`.
     ///
     /// # Errors
     ///
     /// When the address cannot be taken.
-    pub fn bind(app: App, config: &ServerConfig) -> io::Result<Self> {
+    pub fn bind(app: App, address: SocketAddr, shutdown_grace: Duration) -> io::Result<Self> {
         Ok(Self {
             app,
-            listener: listen(config.listen)?,
-            shutdown_grace: config.shutdown_grace,
+            listener: listen(address)?,
+            shutdown_grace,
         })
     }
 

@@ -80,7 +80,11 @@ pub(crate) fn serve(arguments: &[String]) -> Result<(), Box<dyn Error>> {
             let stop = async move {
                 let _ = terminate.recv().await;
             };
-            Ok(Server::bind(app, &config.server)?.run(stop).await?)
+            Ok(
+                Server::bind(app, config.server.listen, config.server.shutdown_grace)?
+                    .run(stop)
+                    .await?,
+            )
         })
 }
 

@@ -92,7 +92,7 @@ pub(super) fn serve(
             // It can wait for a database.
             () = &mut shutdown => return Ok(()),
         };
-        let server = Server::bind(app, &config.server)
+        let server = Server::bind(app, config.server.listen, config.server.shutdown_grace)
             .map_err(|error| format!("cannot listen on {}: {error}", config.server.listen))?;
         listening(server.address()?);
         Ok(server.run(shutdown).await?)

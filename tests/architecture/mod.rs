@@ -18,7 +18,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
             "server", "app", "config", "api", "auth", "store", "shutdown", "logging", "web", "task",
         ],
     ),
-    ("server", &["app", "config", "shutdown", "web"]),
+    ("server", &["app", "shutdown", "web"]),
     (
         "app",
         &[
@@ -43,7 +43,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("stand_in", &["auth", "web", "task"]),
     ("auth", &["web", "task"]),
     ("store", &["task"]),
-    ("directory", &["shutdown", "task"]),
+    ("directory", &["task"]),
     ("shutdown", &[]),
     ("logging", &[]),
     ("web", &[]),

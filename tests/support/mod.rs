@@ -68,7 +68,7 @@ impl TestApp {
         }
         let app = App::build(&config, clock).await.unwrap();
         let tasks = app.tasks();
-        let server = Server::bind(app, &config.server).unwrap();
+        let server = Server::bind(app, config.server.listen, config.server.shutdown_grace).unwrap();
         let address = server.address().unwrap();
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(server.run(async {
