@@ -16,13 +16,14 @@ use crate::support::process::kootask;
 
 /// What a command ended with.
 #[derive(Debug)]
-struct Outcome {
-    code: Option<i32>,
-    out: String,
+pub(crate) struct Outcome {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
     err: String,
 }
 
-fn outcome(command: &mut Command) -> Outcome {
+/// Runs a command to its end.
+pub(crate) fn outcome(command: &mut Command) -> Outcome {
     let output = command.output().unwrap();
     Outcome {
         code: output.status.code(),
