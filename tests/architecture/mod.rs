@@ -97,6 +97,39 @@ fn the_rooms_are_drawn_from_the_top_to_the_bottom() {
     }
 }
 
+/// The names within backticks.
+fn names(cell: &str) -> BTreeSet<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn the_document_draws_the_same_rooms() {
+    let text = include_str!("../../docs/architecture.md");
+    let rows = text.lines().filter_map(|line| {
+        let cells: Vec<_> = line.strip_prefix("| `")?.split(" | ").collect();
+        let [_, _, may_import] = cells[..] else {
+            return None;
+        };
+        Some((names(line.split(" | ").next()?), may_import))
+    });
+    let rows: Vec<_> = rows.collect();
+    let is_drawn = |room: &str| rows.iter().any(|(rooms, _)| rooms.contains(room));
+    for Import { from, .. } in imports() {
+        assert!(is_drawn(&from), "{from} has no row");
+    }
+    for (room, allowed) in ROOMS {
+        let Some((_, may_import)) = rows.iter().find(|(rooms, _)| rooms.contains(room)) else {
+            continue;
+        };
+        let expected = allowed.iter().copied().filter(|room| is_drawn(room));
+        let expected: BTreeSet<_> = expected.collect();
+        // Of those that put others together the row says so in words.
+        if may_import.contains('`') || expected.is_empty() {
+            assert_eq!(names(may_import), expected, "{room}");
+        }
+    }
+}
+
 #[test]
 fn an_import_that_runs_up_is_named() {
     let text = "use crate::{api::{self, create::Create}, task};\n";
