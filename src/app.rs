@@ -17,6 +17,7 @@ use crate::auth::Authenticator;
 use crate::auth::layer::AuthLayer;
 use crate::config::Config;
 use crate::directory::Directory;
+use crate::shutdown::{self, Background};
 use crate::store::{self, OpenError, StoreContext};
 use crate::task::TaskService;
 use crate::task::clock::SharedClock;
@@ -27,6 +28,7 @@ use crate::web::error::ApiError;
 
 /// The service, ready to be served.
 pub struct App {
+    background: Background,
     authenticator: Arc<Authenticator>,
     repository: Arc<dyn TaskRepository>,
     tasks: TaskService,
@@ -40,14 +42,17 @@ impl App {
     ///
     /// [`OpenError`] when the store cannot be opened.
     pub async fn build(config: &Config, clock: SharedClock) -> Result<Self, OpenError> {
+        let background = Background::default();
         let context = StoreContext {
             node: config.id.node,
             clock: clock.clone(),
             migrate: config.store.migrate,
             max_connections: config.store.max_connections,
+            tasks: background.tasks(),
+            stop: background.token(),
         };
         let repository = store::open(&config.store.url, context).await?;
-        Ok(Self::with_repository(config, clock, repository))
+        Ok(Self::compose(config, clock, repository, background))
     }
 
     /// Puts the service together over this repository, whatever
@@ -58,12 +63,24 @@ impl App {
         clock: SharedClock,
         repository: Arc<dyn TaskRepository>,
     ) -> Self {
+        Self::compose(config, clock, repository, Background::default())
+    }
+
+    fn compose(
+        config: &Config,
+        clock: SharedClock,
+        repository: Arc<dyn TaskRepository>,
+        background: Background,
+    ) -> Self {
         let directory = config
             .directory
             .file
             .clone()
-            .map_or_else(Directory::default, Directory::watch);
+            .map_or_else(Directory::default, |file| {
+                Directory::watch(file, &background.tasks(), background.token())
+            });
         Self {
+            background,
             tasks: TaskService::new(Arc::clone(&repository), Arc::new(directory)),
             authenticator: Arc::new(Authenticator::new(
                 config.auth.mode,
@@ -113,6 +130,13 @@ impl App {
     #[must_use]
     pub fn tasks(&self) -> TaskService {
         self.tasks.clone()
+    }
+
+    /// Ends all but the listener, within a few seconds: closes the store, which
+    /// finishes what was accepted, then ends what runs in the background.
+    pub async fn stop(&self) {
+        shutdown::within(shutdown::STORE, "the store", self.repository.close()).await;
+        self.background.stop().await;
     }
 
     /// Where tasks are kept.

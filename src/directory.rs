@@ -8,6 +8,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::task::Identifier;
 use crate::task::service::UserNames;
@@ -45,26 +47,24 @@ impl UserNames for Directory {
 
 impl Directory {
     /// Takes the names from `file`, a CSV file with the columns `user_id` and
-    /// `name`, now and whenever it changes, until the directory is dropped.
+    /// `name`, now and, in `tasks`, whenever it changes, until `stop`.
     ///
     /// What is wrong with the file is logged: a malformed row is left out, a
     /// file that is unreadable as a whole leaves the names as they are.
     #[must_use]
-    pub fn watch(file: PathBuf) -> Self {
+    pub fn watch(file: PathBuf, tasks: &TaskTracker, stop: CancellationToken) -> Self {
         let directory = Self::default();
         let mut loaded = directory.load_if_changed(&file, None);
-        let names = Arc::downgrade(&directory.names);
-        tokio::spawn(async move {
+        let reloaded = directory.clone();
+        let reload = async move {
             loop {
                 tokio::time::sleep(RELOAD_INTERVAL).await;
-                let Some(names) = names.upgrade() else {
-                    return;
-                };
-                let (directory, file) = (Self { names }, file.clone());
+                let (directory, file) = (reloaded.clone(), file.clone());
                 let reload = move || directory.load_if_changed(&file, loaded);
                 loaded = tokio::task::spawn_blocking(reload).await.unwrap_or(loaded);
             }
-        });
+        };
+        tasks.spawn(stop.run_until_cancelled_owned(reload));
         directory
     }
 

@@ -23,6 +23,7 @@ pub mod config;
 pub mod directory;
 pub mod logging;
 pub mod server;
+pub mod shutdown;
 pub mod store;
 pub mod task;
 pub mod web;

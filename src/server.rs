@@ -63,7 +63,7 @@ impl Server {
     }
 
     /// Serves until `shutdown` resolves, answers what is in flight within the
-    /// grace period, and closes the store.
+    /// grace period, and ends the rest ([`App::stop`]).
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl Server {
             served = serve => served,
             () = stop => Ok(()),
         };
-        self.app.repository().close().await;
+        self.app.stop().await;
         tracing::info!("stopped");
         served
     }

@@ -13,6 +13,8 @@ use kootask::task::clock::SystemClock;
 use kootask::task::repository::TaskRepository;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::population::{Parameters, Population, Status, Task};
 use crate::runs::{self, Runs};
@@ -105,6 +107,8 @@ fn create(database: &Path) -> Result<(), Box<dyn Error>> {
         node: None,
         migrate: true,
         max_connections: 2,
+        tasks: TaskTracker::new(),
+        stop: CancellationToken::new(),
     };
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

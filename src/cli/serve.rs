@@ -76,7 +76,7 @@ pub(super) fn serve(
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let (mut terminate, mut interrupt) = (
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
@@ -96,5 +96,8 @@ pub(super) fn serve(
             .map_err(|error| format!("cannot listen on {}: {error}", config.server.listen))?;
         listening(server.address()?);
         Ok(server.run(shutdown).await?)
-    })
+    });
+    // What had to end has been waited for; a thread that hangs is left.
+    runtime.shutdown_background();
+    served
 }

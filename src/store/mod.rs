@@ -11,6 +11,9 @@ mod url;
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
 use crate::task::clock::SharedClock;
 use crate::task::id::IdError;
 use crate::task::repository::{StoreError, TaskRepository};
@@ -84,6 +87,12 @@ pub struct StoreContext {
     pub migrate: bool,
     /// The most connections to a database server, from 2 on.
     pub max_connections: u16,
+    /// Where the store's work beside requests runs: no task is spawned elsewhere.
+    /// Who opens the store waits for it to end.
+    pub tasks: TaskTracker,
+    /// Ends that work, at the next point where it waits. A store that is closed
+    /// or dropped ends its own: it takes a child of this token.
+    pub stop: CancellationToken,
 }
 
 /// Runs `attempt` until an id is free for it. The caller bounds the wait.

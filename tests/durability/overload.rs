@@ -11,6 +11,8 @@ use kootask::task::repository::{Created, StoreError, TaskRepository};
 use kootask::task::{Identifier, NewTask, TaskParameters};
 use rusqlite::Connection;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::ledger::Ledger;
 use super::load::{create_keyed, settle};
@@ -58,6 +60,8 @@ async fn beyond_the_queues_bound_creates_are_refused_at_once() {
         clock: Arc::new(SystemClock),
         migrate: true,
         max_connections: 2,
+        tasks: TaskTracker::new(),
+        stop: CancellationToken::new(),
     };
     let store = Arc::new(SqliteStore::open(&place.path(), context).await.unwrap());
     let lock = WriteLock::take(&place);

@@ -16,6 +16,8 @@ use kootask::task::idempotency::{Idempotency, Key};
 use kootask::task::repository::{Created, StoreError, TaskRepository};
 use kootask::task::{Identifier, NewTask, TaskId, TaskParameters, TenantId};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// The node of the tests' stores.
 const NODE: u16 = 337;
@@ -44,6 +46,8 @@ impl MovedClock {
             clock: self.clone(),
             migrate: true,
             max_connections: 8,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Forgetting idempotency keys that have expired.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,13 +19,13 @@ const MARGIN: Duration = Duration::from_secs(60);
 /// The most keys that are deleted at once.
 const MOST: i64 = 1000;
 
-/// Deletes expired keys, oldest first, for as long as it runs. Instances do it
+/// Deletes expired keys, oldest first, until it is dropped. Instances do it
 /// side by side: what one is about to delete the others pass over.
 ///
 /// A key must have expired by this clock and by the database's: the keys are all
 /// instances', and one whose clock is a day ahead must not take them from the
 /// others.
-pub(super) async fn run(pool: Pool, clock: SharedClock) {
+pub(super) async fn run(pool: Pool, clock: SharedClock) -> Infallible {
     let mut period = tokio::time::interval(PERIOD);
     period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

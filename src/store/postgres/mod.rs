@@ -27,6 +27,7 @@ use futures_util::future::BoxFuture;
 use sqlx::postgres::PgConnection;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use self::connection::{Pool, Session};
 use self::node::{NoId, NodeIds};
@@ -50,7 +51,8 @@ pub struct PostgresStore {
     pool: Pool,
     clock: SharedClock,
     writer: Mutex<Option<JoinHandle<()>>>,
-    expiry: JoinHandle<()>,
+    /// Ends what runs beside the writer.
+    stop: CancellationToken,
 }
 
 impl PostgresStore {
@@ -69,16 +71,22 @@ impl PostgresStore {
             connection,
             keeper,
         } = opening::open(url, &context).await?;
-        let clock = context.clock;
+        let StoreContext {
+            clock, tasks, stop, ..
+        } = context;
+        let stop = stop.child_token();
         let (ids, queue) = (keeper.ids(), Arc::new(CreateQueue::default()));
         let writer = Writer::new(database, connection, keeper, clock.clone());
+        let expiry = expiry::run(pool.clone(), clock.clone());
+        tasks.spawn(stop.clone().run_until_cancelled_owned(expiry));
         Ok(Self {
             ids,
-            writer: Mutex::new(Some(tokio::spawn(writer.run(Arc::clone(&queue))))),
+            // Not ended by the token: it ends when what was accepted is committed.
+            writer: Mutex::new(Some(tasks.spawn(writer.run(Arc::clone(&queue))))),
             queue,
-            expiry: tokio::spawn(expiry::run(pool.clone(), clock.clone())),
             pool,
             clock,
+            stop,
         })
     }
 
@@ -178,7 +186,7 @@ impl TaskRepository for PostgresStore {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            self.expiry.abort();
+            self.stop.cancel();
             self.pool.close();
             self.queue.close();
             let writer = self
@@ -198,7 +206,7 @@ impl TaskRepository for PostgresStore {
 
 impl Drop for PostgresStore {
     fn drop(&mut self) {
-        self.expiry.abort();
+        self.stop.cancel();
         self.queue.close();
     }
 }
