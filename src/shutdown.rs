@@ -14,8 +14,6 @@ use tokio_util::task::TaskTracker;
 pub const STORE: Duration = Duration::from_secs(4);
 /// How long the background's work may take to notice that it should end.
 pub const BACKGROUND: Duration = Duration::from_secs(1);
-/// How long the last log lines may take to be written.
-pub const LOG: Duration = Duration::from_secs(1);
 
 /// The owner of all that runs in the background. When it is dropped, all is told
 /// to end.

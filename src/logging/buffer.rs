@@ -1,8 +1,9 @@
 //! Lines gather in memory and are written together.
 
+use std::convert::Infallible;
 use std::io::{self, Write};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
@@ -12,6 +13,8 @@ const LINGER: Duration = Duration::from_millis(10);
 /// The most bytes that wait. Lines beyond are dropped and counted: a log that
 /// nobody reads must not stop the service, nor fill its memory.
 const CAPACITY: usize = 4 * 1024 * 1024;
+/// How long the exit waits for the last lines to be taken.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Where log lines are written to. Cheap to clone.
 #[derive(Clone)]
@@ -33,10 +36,12 @@ struct State {
     asleep: bool,
 }
 
-/// Writes the waiting lines when dropped.
+/// Writes the waiting lines when dropped; what an output that hangs does not take
+/// within [`LAST_LINES`] is given up.
 pub struct LogGuard {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    /// Disconnected when the writing thread ends, however it ends.
+    ended: Receiver<Infallible>,
 }
 
 impl LogBuffer {
@@ -47,12 +52,16 @@ impl LogBuffer {
             filled: Condvar::new(),
         });
         let writing = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
+        let (running, ended) = mpsc::channel();
+        std::thread::Builder::new()
             .name("log-writer".to_owned())
-            .spawn(move || writing.write_all(output))?;
+            .spawn(move || {
+                writing.write_all(output);
+                drop(running);
+            })?;
         let guard = LogGuard {
             shared: Arc::clone(&shared),
-            thread: Some(thread),
+            ended,
         };
         Ok((Self { shared }, guard))
     }
@@ -141,15 +150,15 @@ impl Write for LineWriter<'_> {
 impl Drop for LogGuard {
     fn drop(&mut self) {
         self.shared.close();
-        if let Some(thread) = self.thread.take() {
-            // A panic there has nobody to tell either.
-            let _ = thread.join();
-        }
+        // Nobody is left to be told that it did not end.
+        let _ = self.ended.recv_timeout(LAST_LINES);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     /// An output that the test reads, and that can be held up.
@@ -204,5 +213,20 @@ mod tests {
         drop(guard);
         let written = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
         assert!(written.contains("log lines dropped"));
+    }
+
+    #[test]
+    fn an_output_that_hangs_does_not_hold_the_end_up() {
+        let output = Output::default();
+        let held = output.0.lock().unwrap();
+        let (buffer, guard) = LogBuffer::start(output.clone()).unwrap();
+        buffer.make_writer().write_all(b"a line\n").unwrap();
+        let end = std::thread::spawn(move || drop(guard));
+        let asked = Instant::now();
+        while !end.is_finished() {
+            assert!(asked.elapsed() < LAST_LINES * 20, "it waits for the output");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        drop(held);
     }
 }

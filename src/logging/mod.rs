@@ -17,7 +17,7 @@ use tracing_subscriber::{Layer, fmt};
 
 use self::buffer::LogBuffer;
 pub use self::buffer::LogGuard;
-use self::json::JsonLines;
+use self::json::{JsonLines, SpanFields};
 
 /// Starts to log to standard output: `info` and above, unless `RUST_LOG` says
 /// otherwise, as in `RUST_LOG=kootask=debug,warn`.
@@ -37,7 +37,7 @@ pub fn start() -> Result<LogGuard, Box<dyn std::error::Error>> {
     let lines = if io::stdout().is_terminal() {
         lines.boxed()
     } else {
-        lines.event_format(JsonLines).boxed()
+        lines.fmt_fields(SpanFields).event_format(JsonLines).boxed()
     };
     tracing_subscriber::registry()
         .with(lines.with_filter(levels))
