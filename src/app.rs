@@ -90,7 +90,7 @@ impl App {
             )),
             repository,
             limits: RequestLimits {
-                body: config.server.body_limit,
+                body: usize::try_from(config.server.body_limit.as_u64()).unwrap_or(usize::MAX),
                 timeout: config.server.request_timeout,
             },
         }

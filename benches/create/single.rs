@@ -59,7 +59,7 @@ pub(crate) fn serve(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     config.auth.apps.push(AppConfig {
         app_id: APP_ID.parse()?,
         tenant_id: STAND_IN_TENANT.parse::<Identifier>()?.into(),
-        secret: APP_SECRET.into(),
+        app_secret: APP_SECRET.into(),
     });
     let _guard = kootask::logging::start()?;
     tokio::runtime::Builder::new_multi_thread()

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+
 use super::CommandError;
+use super::serve::ALLOW;
 use crate::config::{Config, Defaults};
 
 /// The arguments of `kootask config check`.
@@ -15,9 +18,15 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(self) -> Result<(), CommandError> {
-        let config = Config::load(self.config.as_deref(), Defaults::Serve, None)?;
+        let config = Config::load(self.config.as_deref(), Defaults::Serve, [])?;
         super::serve::require_credential(&config)?;
         print!("{config}");
+        for warning in config.warnings(Timestamp::now()) {
+            eprintln!("kootask: warning: {warning}");
+        }
+        if config.lets_a_network_in() {
+            eprintln!("kootask: warning: so «kootask serve» refuses to start without {ALLOW}");
+        }
         Ok(())
     }
 }

@@ -6,12 +6,11 @@ use std::path::PathBuf;
 
 use super::CommandError;
 use super::serve::serve;
-use super::store_argument::StoreArgument;
+use super::setting_argument::SettingArgument;
 use crate::api;
 use crate::auth::STAND_IN_TENANT;
-use crate::config::{AppConfig, Config, Defaults};
+use crate::config::{AppConfig, Argument, Config, Defaults};
 use crate::logging;
-use crate::store::StoreUrl;
 
 /// The app that can always sign here.
 const APP_ID: &str = "kootask-dev";
@@ -21,11 +20,11 @@ const APP_SECRET: &str = "kootask-dev-secret";
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Dev {
     /// Where to listen [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDR")]
-    listen: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDR", value_parser = SettingArgument::LISTEN)]
+    listen: Option<Argument>,
     /// Where to keep tasks: memory:, sqlite://PATH or postgres://… [default: memory:]
-    #[arg(long, value_name = "URL", value_parser = StoreArgument)]
-    store: Option<StoreUrl>,
+    #[arg(long, value_name = "URL", value_parser = SettingArgument::STORE)]
+    store: Option<Argument>,
     /// The configuration file
     #[arg(long, value_name = "FILE", env = "KOOTASK_CONFIG")]
     config: Option<PathBuf>,
@@ -33,14 +32,12 @@ pub(super) struct Dev {
 
 impl Dev {
     pub(super) fn run(self) -> Result<(), CommandError> {
-        let mut config = Config::load(self.config.as_deref(), Defaults::Dev, self.store)?;
-        if let Some(listen) = self.listen {
-            config.server.listen = listen;
-        }
+        let arguments = self.listen.into_iter().chain(self.store);
+        let mut config = Config::load(self.config.as_deref(), Defaults::Dev, arguments)?;
         config.auth.apps.push(AppConfig {
             app_id: APP_ID.parse()?,
             tenant_id: STAND_IN_TENANT.parse::<crate::task::Identifier>()?.into(),
-            secret: APP_SECRET.into(),
+            app_secret: APP_SECRET.into(),
         });
         let _guard = logging::start()?;
         serve(&config, |address| {

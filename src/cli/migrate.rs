@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 
 use super::CommandError;
-use super::store_argument::StoreArgument;
-use crate::config::{Config, Defaults};
-use crate::store::{self, StoreUrl};
+use super::setting_argument::SettingArgument;
+use crate::config::{Argument, Config, Defaults};
+use crate::store;
 
 /// The arguments of `kootask migrate`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Migrate {
     /// The store [default: that of the configuration]
-    #[arg(long, value_name = "URL", value_parser = StoreArgument)]
-    store: Option<StoreUrl>,
+    #[arg(long, value_name = "URL", value_parser = SettingArgument::STORE)]
+    store: Option<Argument>,
     /// The configuration file
     #[arg(long, value_name = "FILE", env = "KOOTASK_CONFIG")]
     config: Option<PathBuf>,

@@ -1,12 +1,13 @@
 //! The command line: one file for each subcommand.
 
 mod config_check;
+mod config_default;
 mod dev;
 mod migrate;
 mod openapi;
 mod serve;
+mod setting_argument;
 mod sign;
-mod store_argument;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,8 @@ enum Command {
 enum ConfigCommand {
     /// Read and check the configuration as `serve` would, and print what is in force
     Check(config_check::Check),
+    /// Print every setting with its default and what it means, as a file to start from
+    Default(config_default::Reference),
 }
 
 /// Why a command failed, as told to the user.
@@ -57,6 +60,7 @@ pub fn run() -> ExitCode {
         Some(Command::Sign(sign)) => sign.run(),
         Some(Command::Openapi(openapi)) => openapi.run(),
         Some(Command::Config(ConfigCommand::Check(check))) => check.run(),
+        Some(Command::Config(ConfigCommand::Default(default))) => default.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

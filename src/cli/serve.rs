@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::CommandError;
@@ -21,7 +22,13 @@ pub(super) struct Serve {
     /// The configuration file
     #[arg(long, value_name = "FILE", env = "KOOTASK_CONFIG")]
     config: Option<PathBuf>,
+    /// Serve a network even though auth.mode is accept-any, so that whoever reaches it may call
+    #[arg(long)]
+    accept_any_from_network: bool,
 }
+
+/// The argument that lets a network in without credentials.
+pub(super) const ALLOW: &str = "--accept-any-from-network";
 
 /// There is nobody who may call.
 const NO_CREDENTIAL: &str = "\
@@ -46,11 +53,21 @@ To try the service without credentials, run «kootask dev».";
 
 impl Serve {
     pub(super) fn run(self) -> Result<(), CommandError> {
-        let config = Config::load(self.config.as_deref(), Defaults::Serve, None)?;
+        let config = Config::load(self.config.as_deref(), Defaults::Serve, [])?;
         require_credential(&config)?;
+        if config.lets_a_network_in() && !self.accept_any_from_network {
+            let listen = config.server.listen;
+            return Err(format!(
+                "auth.mode is accept-any and server.listen is {listen}: whoever reaches that \
+                 address could have accounts deleted. Set auth.mode = \"verify\", listen on \
+                 loopback (127.0.0.1:{}), or give {ALLOW} if that is meant",
+                listen.port()
+            )
+            .into());
+        }
         let _guard = logging::start()?;
-        if config.auth.mode == AuthMode::AcceptAny {
-            tracing::warn!("auth.mode is accept-any: whoever reaches this service may call it");
+        for warning in config.warnings(Timestamp::now()) {
+            tracing::warn!("{warning}");
         }
         serve(&config, |address| tracing::info!(%address, "listening"))
     }

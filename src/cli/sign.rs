@@ -144,7 +144,7 @@ impl Sign {
     fn secret(&self) -> Result<SecretString, CommandError> {
         match &self.secret_file {
             Some(path) => {
-                read_secret(path).map_err(|error| format!("{}: {error}", path.display()).into())
+                read_secret(path).map_err(|problem| format!("{} {problem}", path.display()).into())
             }
             // Not an argument: those are seen by every user of the machine.
             None => match std::env::var("KOOTASK_APP_SECRET") {

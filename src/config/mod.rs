@@ -1,78 +1,55 @@
-//! The settings: defaults, then the TOML file, then the environment; read whole
-//! and judged whole at start.
+//! The settings: defaults, then the TOML file, then the environment, then the
+//! arguments; read whole and judged whole at start.
 //!
-//! `config/default.toml` is the reference of every key.
+//! A section is a file of this folder and a key is a field in it, declared once
+//! ([`section`]); `config/default.toml` is made from them.
 
 mod auth;
+mod directory;
+mod id;
+mod reading;
+mod reference;
 mod secret;
-mod setting;
+mod section;
+mod server;
 mod store;
-mod table;
+mod tree;
+mod value;
+mod warnings;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use bytesize::ByteSize;
-use config::builder::DefaultState;
-use config::{ConfigBuilder, Environment, File, FileFormat, Source};
-use serde::Deserialize;
 
 pub use self::auth::{AppConfig, AuthConfig, TokenConfig};
+pub use self::directory::DirectoryConfig;
+pub use self::id::IdConfig;
+pub use self::reading::Mistake;
+use self::reading::{Reading, Table};
 pub use self::secret::read_secret;
-use self::setting::{Problems, Setting};
+use self::section::{Section, section};
+pub use self::server::ServerConfig;
 pub use self::store::StoreConfig;
-use self::table::Table;
-use crate::auth::AuthMode;
-use crate::store::StoreUrl;
+pub use self::tree::Place;
+use self::tree::{Content, Entries, Node};
 
-/// The prefix of the environment variables: `KOOTASK__SERVER__LISTEN`.
-const ENVIRONMENT_PREFIX: &str = "KOOTASK";
-const ENVIRONMENT_SEPARATOR: &str = "__";
+/// The most bytes of a configuration file.
+const MOST_FILE_BYTES: u64 = 1024 * 1024;
 
-/// The settings in force.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// `[server]`
-    pub server: ServerConfig,
-    /// `[store]`
-    pub store: StoreConfig,
-    /// `[id]`
-    pub id: IdConfig,
-    /// `[auth]`
-    pub auth: AuthConfig,
-    /// `[directory]`
-    pub directory: DirectoryConfig,
-}
-
-/// `[server]`: the listener and its limits.
-#[derive(Debug, Clone)]
-pub struct ServerConfig {
-    /// Where requests are taken.
-    pub listen: SocketAddr,
-    /// Reserved for the operations listener.
-    pub ops_listen: Option<SocketAddr>,
-    /// How long a request may take, from its headers to its answer.
-    pub request_timeout: Duration,
-    /// The most bytes a body may have.
-    pub body_limit: usize,
-    /// How long requests in flight may take at shutdown.
-    pub shutdown_grace: Duration,
-}
-
-/// `[id]`: how task ids are made.
-#[derive(Debug, Clone)]
-pub struct IdConfig {
-    /// This instance's node number, 0–65,535; the store's choice if `None`.
-    pub node: Option<u16>,
-}
-
-/// `[directory]`: the users' names.
-#[derive(Debug, Clone)]
-pub struct DirectoryConfig {
-    /// A CSV file with the columns `user_id` and `name`.
-    pub file: Option<PathBuf>,
+section! {
+    /// The settings in force.
+    pub struct Config {
+        /// `[server]`
+        pub server: ServerConfig,
+        /// `[store]`
+        pub store: StoreConfig,
+        /// `[id]`
+        pub id: IdConfig,
+        /// `[directory]`
+        pub directory: DirectoryConfig,
+        /// `[auth]`
+        pub auth: AuthConfig,
+    }
 }
 
 /// What `dev` and `serve` differ in when nothing is configured.
@@ -84,18 +61,40 @@ pub enum Defaults {
     Serve,
 }
 
-impl Defaults {
-    const fn auth_mode(self) -> AuthMode {
-        match self {
-            Self::Dev => AuthMode::AcceptAny,
-            Self::Serve => AuthMode::Verify,
-        }
+/// A setting given as an argument of the command line.
+#[derive(Clone)]
+pub struct Argument {
+    /// The setting, as in `server.listen`.
+    pub key: &'static str,
+    /// The argument, as in `--listen`.
+    pub name: &'static str,
+    /// The value. It may hold a password.
+    pub value: String,
+}
+
+impl fmt::Debug for Argument {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, name, .. } = self;
+        write!(formatter, "Argument({name}, {key})")
+    }
+}
+
+impl Argument {
+    /// What is wrong with the value taken by itself, if anything is; without
+    /// the value.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        let mut entries = Entries::new();
+        tree::add_argument(&mut entries, self.key, self.node());
+        let (_, mistakes) = Config::judge(entries, Defaults::Dev);
+        let mistake = mistakes.into_iter().find(|mistake| mistake.key == self.key);
+        mistake.map(|mistake| mistake.problem)
     }
 
-    fn store_url(self) -> StoreUrl {
-        match self {
-            Self::Dev => StoreUrl::Memory,
-            Self::Serve => StoreUrl::Sqlite("data/kootask.db".into()),
+    fn node(&self) -> Node {
+        Node {
+            place: Place::Argument(self.name),
+            content: Content::Text(self.value.clone()),
         }
     }
 }
@@ -104,46 +103,50 @@ impl Defaults {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("{}: {error}", path.display())]
+    #[error(
+        "cannot read the configuration file {}, given with --config or KOOTASK_CONFIG: {problem}. \
+         «kootask config default» prints one to start from",
+        path.display()
+    )]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why.
-        error: std::io::Error,
+        problem: String,
     },
     /// The file is no TOML.
-    #[error("the configuration is no TOML: line {line}: {problem}")]
+    #[error("the configuration is no TOML: {place}: {problem}")]
     NotToml {
-        /// The line, from 1.
-        line: usize,
+        /// Where.
+        place: Place,
         /// What is wrong there.
         problem: String,
     },
-    /// File and environment do not go together.
-    #[error("the configuration makes no sense as a whole: a section must be a table")]
-    Unusable,
+    /// A variable's name cannot be read.
+    #[error("an environment variable whose name begins with KOOTASK__ goes on in what is no UTF-8")]
+    NameNotText,
     /// Some settings are wrong.
     #[error("{0}")]
     Invalid(InvalidSettings),
 }
 
-/// Every setting that is wrong, by its key.
+/// Every setting that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidSettings(pub Vec<(String, String)>);
+pub struct InvalidSettings(pub Vec<Mistake>);
 
 impl fmt::Display for InvalidSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("the configuration is invalid:")?;
-        for (key, problem) in &self.0 {
-            write!(formatter, "\n  {key}: {problem}")?;
+        for mistake in &self.0 {
+            write!(formatter, "\n  {mistake}")?;
         }
         Ok(())
     }
 }
 
 impl Config {
-    /// Reads the file, if one is given, and the environment, and judges every
-    /// setting. `store`, if given, goes over `store.url`.
+    /// Reads the file, if one is given, the environment and the arguments, and
+    /// judges every setting.
     ///
     /// # Errors
     ///
@@ -151,20 +154,17 @@ impl Config {
     pub fn load(
         file: Option<&Path>,
         defaults: Defaults,
-        store: Option<StoreUrl>,
+        arguments: impl IntoIterator<Item = Argument>,
     ) -> Result<Self, ConfigError> {
-        let mut builder = config::Config::builder();
-        if let Some(path) = file {
-            let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
-                path: path.to_owned(),
-                error,
-            })?;
-            builder = builder.add_source(toml_source(&text)?);
+        let mut entries = match file {
+            Some(path) => tree::of_toml(&text_of(path)?, Some(path))?,
+            None => Entries::new(),
+        };
+        tree::add_environment(&mut entries, std::env::vars_os())?;
+        for argument in arguments {
+            tree::add_argument(&mut entries, argument.key, argument.node());
         }
-        let environment = Environment::with_prefix(ENVIRONMENT_PREFIX)
-            .prefix_separator(ENVIRONMENT_SEPARATOR)
-            .separator(ENVIRONMENT_SEPARATOR);
-        Self::judge(builder.add_source(environment), defaults, store)
+        Self::of(entries, defaults)
     }
 
     /// As [`Config::load`], from the text of a file and without environment.
@@ -173,180 +173,57 @@ impl Config {
     ///
     /// As [`Config::load`].
     pub fn from_toml(text: &str, defaults: Defaults) -> Result<Self, ConfigError> {
-        let source = toml_source(text)?;
-        Self::judge(config::Config::builder().add_source(source), defaults, None)
+        Self::of(tree::of_toml(text, None)?, defaults)
     }
 
-    fn judge(
-        sources: ConfigBuilder<DefaultState>,
-        defaults: Defaults,
-        store_url: Option<StoreUrl>,
-    ) -> Result<Self, ConfigError> {
-        let mut problems = Problems::default();
-        // What the library would say may quote what it found.
-        let sources = sources.build().map_err(|_| ConfigError::Unusable)?;
-        let raw: RawConfig = serde_ignored::deserialize(sources, |key| {
-            problems.add(key.to_string(), "there is no such setting");
-        })
-        .map_err(|_| ConfigError::Unusable)?;
-        let id = raw.id.settings("id", &mut problems);
-        let auth = raw.auth.settings("auth", &mut problems);
-        let directory = raw.directory.settings("directory", &mut problems);
-        let config = Self {
-            server: raw
-                .server
-                .settings("server", &mut problems)
-                .judge(&mut problems),
-            store: raw.store.settings("store", &mut problems).judge(
-                defaults.store_url(),
-                store_url,
-                &mut problems,
-            ),
-            id: IdConfig {
-                node: id.node.optional("id.node", &mut problems),
-            },
-            auth: auth.judge(defaults.auth_mode(), &mut problems),
-            directory: DirectoryConfig {
-                file: directory.file.optional("directory.file", &mut problems),
-            },
+    /// The reference of every key, as a file that changes nothing.
+    #[must_use]
+    pub fn reference() -> String {
+        reference::reference(Self::KEYS)
+    }
+
+    fn of(entries: Entries, defaults: Defaults) -> Result<Self, ConfigError> {
+        match Self::judge(entries, defaults) {
+            (Some(config), mistakes) if mistakes.is_empty() => Ok(config),
+            (_, mistakes) => Err(ConfigError::Invalid(InvalidSettings(mistakes))),
+        }
+    }
+
+    fn judge(entries: Entries, defaults: Defaults) -> (Option<Self>, Vec<Mistake>) {
+        let mut reading = Reading {
+            defaults,
+            all_keys: Self::KEYS,
+            mistakes: Vec::new(),
         };
-        problems.into_result().map_err(ConfigError::Invalid)?;
-        Ok(config)
+        let config = <Self as Section>::read(Table::top(entries, &mut reading));
+        (config, reading.mistakes)
     }
 }
 
-/// A file's text as a source. What is no TOML is told by its place: the line
-/// itself may hold a secret.
-fn toml_source(text: &str) -> Result<impl Source + Send + Sync + 'static, ConfigError> {
-    match text.parse::<toml::Table>() {
-        Ok(_) => Ok(File::from_str(text, FileFormat::Toml)),
-        Err(error) => {
-            let before = error
-                .span()
-                .and_then(|span| text.get(..span.start))
-                .unwrap_or_default();
-            Err(ConfigError::NotToml {
-                line: before.matches('\n').count().saturating_add(1),
-                problem: error.message().to_owned(),
-            })
-        }
+/// The text of a configuration file, which may also be a pipe.
+fn text_of(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |problem: String| ConfigError::Unreadable {
+        path: path.to_owned(),
+        problem,
+    };
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| {
+            file.take(MOST_FILE_BYTES.saturating_add(1))
+                .read_to_string(&mut text)
+        })
+        .map_err(|error| unreadable(error.to_string()))?;
+    if u64::try_from(text.len()).is_ok_and(|length| length > MOST_FILE_BYTES) {
+        return Err(unreadable(format!(
+            "it has more than {MOST_FILE_BYTES} bytes"
+        )));
     }
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RawConfig {
-    server: Table<RawServer>,
-    store: Table<store::RawStore>,
-    id: Table<RawId>,
-    auth: Table<auth::RawAuth>,
-    directory: Table<RawDirectory>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RawServer {
-    listen: Setting<SocketAddr>,
-    ops_listen: Setting<SocketAddr>,
-    request_timeout: Setting<jiff::SignedDuration>,
-    body_limit: Setting<ByteSize>,
-    shutdown_grace: Setting<jiff::SignedDuration>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RawId {
-    node: Setting<u16>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RawDirectory {
-    file: Setting<PathBuf>,
-}
-
-impl RawServer {
-    fn judge(self, problems: &mut Problems) -> ServerConfig {
-        /// The largest body that may be configured: it is held in memory.
-        const MOST_BODY: u64 = 16 * 1024 * 1024;
-        let body_limit = self
-            .body_limit
-            .or("server.body_limit", ByteSize::kib(16), problems);
-        if !(1..=MOST_BODY).contains(&body_limit.as_u64()) {
-            problems.add("server.body_limit", "must be between 1 B and 16 MiB");
-        }
-        ServerConfig {
-            listen: self.listen.or(
-                "server.listen",
-                SocketAddr::from(([127, 0, 0, 1], 8080)),
-                problems,
-            ),
-            ops_listen: self.ops_listen.optional("server.ops_listen", problems),
-            request_timeout: self.request_timeout.duration_or(
-                "server.request_timeout",
-                Duration::from_secs(10),
-                problems,
-            ),
-            body_limit: usize::try_from(body_limit.as_u64()).unwrap_or(usize::MAX),
-            shutdown_grace: self.shutdown_grace.duration_or(
-                "server.shutdown_grace",
-                Duration::from_secs(20),
-                problems,
-            ),
-        }
-    }
+    Ok(text)
 }
 
 impl fmt::Display for Config {
     /// The settings in force as TOML, with secrets redacted.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            server,
-            store,
-            id,
-            auth,
-            directory,
-        } = self;
-        writeln!(formatter, "[server]")?;
-        writeln!(formatter, "listen = \"{}\"", server.listen)?;
-        if let Some(ops_listen) = server.ops_listen {
-            writeln!(formatter, "ops_listen = \"{ops_listen}\"")?;
-        }
-        writeln!(
-            formatter,
-            "request_timeout = \"{}\"",
-            in_words(server.request_timeout)
-        )?;
-        writeln!(formatter, "body_limit = {}", server.body_limit)?;
-        writeln!(
-            formatter,
-            "shutdown_grace = \"{}\"",
-            in_words(server.shutdown_grace)
-        )?;
-        writeln!(formatter, "\n{store}")?;
-        if let Some(node) = id.node {
-            writeln!(formatter, "[id]\nnode = {node}\n")?;
-        }
-        if let Some(file) = &directory.file {
-            writeln!(
-                formatter,
-                "[directory]\nfile = {}\n",
-                toml_string(&file.display())
-            )?;
-        }
-        auth.fmt(formatter)
+        self.written().fmt(formatter)
     }
-}
-
-/// A text as TOML writes it, quoted.
-fn toml_string(text: &impl fmt::Display) -> toml::Value {
-    toml::Value::String(text.to_string())
-}
-
-/// A duration in the form that the file takes.
-fn in_words(duration: Duration) -> String {
-    jiff::SignedDuration::try_from(duration).map_or_else(
-        |_| format!("{duration:?}"),
-        |duration| format!("{duration:#}"),
-    )
 }

@@ -1,87 +1,46 @@
 //! `[store]`: where tasks are kept.
 
-use std::fmt;
 use std::num::NonZero;
-use std::path::PathBuf;
 
-use serde::Deserialize;
+use secrecy::SecretString;
 
-use super::secret::{Secret, SecretText, redacted};
-use super::setting::{Problems, Setting};
-use super::toml_string;
+use super::reading::Table;
+use super::section::section;
+use super::tree::Place;
 use crate::store::StoreUrl;
 
-/// The most connections that can be asked for.
-const MOST_CONNECTIONS: u16 = 1000;
+section! {
+    /// Where tasks are kept.
+    pub struct StoreConfig checked by settle_password {
+        /// The store, one of:
+        /// - memory: keeps tasks until the process ends.
+        /// - sqlite://PATH is a file, made at need, its folder included.
+        ///   sqlite://data/x.db is relative to the working directory,
+        ///   sqlite:///data/x.db is not. One process at a time.
+        /// - postgres://USER@HOST:PORT/DATABASE?sslmode=verify-full is a PostgreSQL
+        ///   database, which any number of instances share. libpq's sslmode (prefer if
+        ///   absent: TLS where the server offers it, unverified), sslcert and sslkey,
+        ///   and for sslmode=verify-ca and verify-full sslrootcert. The folder of a
+        ///   socket stands in HOST's place, percent-encoded: %2Fvar%2Frun%2Fpostgresql.
+        #[default("sqlite://data/kootask.db", dev = "memory:")]
+        pub url: StoreUrl,
 
-/// `[store]`: where tasks are kept.
-#[derive(Debug, Clone)]
-pub struct StoreConfig {
-    /// The store.
-    pub url: StoreUrl,
-    /// Whether its schema is brought up to date at start.
-    pub migrate: bool,
-    /// The most connections to PostgreSQL, 2–1,000.
-    pub max_connections: u16,
-}
+        /// PostgreSQL's password, or a file that holds it, read at start; give one of
+        /// the two, or neither. In the environment: KOOTASK__STORE__PASSWORD.
+        #[example("/run/secrets/kootask-database")]
+        pub password: Option<SecretString>,
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RawStore {
-    url: Setting<StoreUrl>,
-    password: Setting<SecretText>,
-    password_file: Setting<PathBuf>,
-    migrate: Setting<bool>,
-    max_connections: Setting<u16>,
-}
+        /// Whether the store's schema is brought up to date at start. If not, a schema
+        /// that is behind is refused: «kootask migrate» brings it up to date.
+        #[default(true)]
+        pub migrate: bool,
 
-impl RawStore {
-    /// The settings; `given`, if there is one, goes over `store.url`.
-    pub(super) fn judge(
-        self,
-        default_url: StoreUrl,
-        given: Option<StoreUrl>,
-        problems: &mut Problems,
-    ) -> StoreConfig {
-        let password = Secret {
-            text: self.password,
-            file: self.password_file,
-        };
-        let is_password_set = password.is_set();
-        let password = password.judge("store", "password", problems);
-        let is_url_set = self.url.is_set();
-        let url = self.url.optional("store.url", problems);
-        let is_url_wrong = is_url_set && url.is_none();
-        // The password is for what is given too, if that lacks one.
-        let may_be_idle = !is_password_set || given.is_some() || is_url_wrong;
-        let url = match given.or(url).unwrap_or(default_url) {
-            StoreUrl::Postgres(url) if url.password().is_none() => {
-                StoreUrl::Postgres(match password {
-                    Some(password) => url.with_password(password),
-                    None => url,
-                })
-            }
-            url if may_be_idle => url,
-            url @ StoreUrl::Postgres(_) => {
-                problems.add("store.password", "is in store.url already; give one");
-                url
-            }
-            url => {
-                problems.add("store.password", "is for a PostgreSQL store");
-                url
-            }
-        };
-        let max_connections =
-            self.max_connections
-                .or("store.max_connections", default_max_connections(), problems);
-        if !(2..=MOST_CONNECTIONS).contains(&max_connections) {
-            problems.add("store.max_connections", "must be between 2 and 1000");
-        }
-        StoreConfig {
-            url,
-            migrate: self.migrate.or("store.migrate", true, problems),
-            max_connections,
-        }
+        /// The most connections of this instance to PostgreSQL: one writes and the rest
+        /// read. The default is 4 more than there are cores, at most 20.
+        #[computed(default_max_connections)]
+        #[example(6)]
+        #[range(2, 1000)]
+        pub max_connections: u16,
     }
 }
 
@@ -96,16 +55,29 @@ fn default_max_connections() -> u16 {
         .saturating_add(4)
 }
 
-impl fmt::Display for StoreConfig {
-    /// As TOML, with secrets redacted.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "[store]\nurl = {}", toml_string(&self.url))?;
-        if let StoreUrl::Postgres(url) = &self.url {
-            if let Some(password) = url.password() {
-                writeln!(formatter, "password = {}", redacted(password))?;
-            }
-            writeln!(formatter, "max_connections = {}", self.max_connections)?;
+/// A password is both in the URL, for whoever connects, and beside it, for
+/// whoever prints.
+fn settle_password(store: &mut StoreConfig, table: &mut Table<'_>) {
+    let StoreUrl::Postgres(url) = &store.url else {
+        // It stands ready for when no argument names another store.
+        let is_idle = matches!(table.place("url"), Some(Place::Argument(_)));
+        if store.password.take().is_some() && !is_idle {
+            table.mistake("password", "is for a PostgreSQL store");
         }
-        writeln!(formatter, "migrate = {}", self.migrate)
+        return;
+    };
+    match (url.password().cloned(), &store.password) {
+        (Some(password), None) => store.password = Some(password),
+        (None, Some(password)) => {
+            store.url = StoreUrl::Postgres(url.clone().with_password(password.clone()));
+        }
+        (Some(of_url), Some(_)) => {
+            if matches!(table.place("url"), Some(Place::Argument(_))) {
+                store.password = Some(of_url);
+            } else {
+                table.mistake("password", "is in store.url already; give one");
+            }
+        }
+        (None, None) => {}
     }
 }

@@ -71,11 +71,11 @@ async fn http_2_needs_no_host_header_since_its_authority_counts() {
 
 #[tokio::test]
 async fn http_2s_authority_takes_part_in_the_signature() {
-    let credentials = crate::support::credentials::app("console", "secret", "acme");
+    let credentials = crate::support::credentials::app("console", "secret-of-the-console", "acme");
     let app = TestApp::start(&credentials, kootask::config::Defaults::Serve).await;
     let call = app
         .create(TRANSFER)
-        .signed("console", "secret")
+        .signed("console", "secret-of-the-console")
         .over_http2();
     call.send().await.task_id();
     app.stop().await;

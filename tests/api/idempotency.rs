@@ -35,7 +35,7 @@ impl Store {
     /// A configuration with this store, two tenants, and an app of the first.
     fn config(&self) -> String {
         let (one, other) = (token("one", "acme"), token("other", "umbrella"));
-        let app = app_entry("console", "secret", "acme");
+        let app = app_entry("console", "secret-of-the-console", "acme");
         format!("[store]\nurl = \"{}\"\n{one}{other}{app}", self.url)
     }
 
@@ -153,7 +153,11 @@ async fn a_key_belongs_to_its_tenant(store: Store) {
     // Of one tenant, whichever its credential and its user.
     let signed = keyed(&app, "key", TRANSFER).header("X-User-Id", "another");
     assert_eq!(
-        signed.signed("console", "secret").send().await.task_id(),
+        signed
+            .signed("console", "secret-of-the-console")
+            .send()
+            .await
+            .task_id(),
         id
     );
     app.stop().await;
@@ -161,25 +165,35 @@ async fn a_key_belongs_to_its_tenant(store: Store) {
 
 async fn the_signature_stands_for_a_missing_key(store: Store) {
     let app = store.app().await;
-    let call = app.create(TRANSFER).signed("console", "secret");
+    let call = app
+        .create(TRANSFER)
+        .signed("console", "secret-of-the-console");
     let id = call.clone().send().await.task_id();
     assert_eq!(call.send().await.task_id(), id, "a retry");
     let earlier = jiff::Timestamp::now() - SignedDuration::from_secs(2);
-    let anew = app.create(TRANSFER).at(earlier).signed("console", "secret");
+    let anew = app
+        .create(TRANSFER)
+        .at(earlier)
+        .signed("console", "secret-of-the-console");
     assert_ne!(anew.send().await.task_id(), id, "a request of its own");
     app.stop().await;
 }
 
 async fn the_header_wins_over_the_signature(store: Store) {
     let app = store.app().await;
-    let signed = app.create(TRANSFER).signed("console", "secret");
+    let signed = app
+        .create(TRANSFER)
+        .signed("console", "secret-of-the-console");
     let with = |key| signed.clone().header("Idempotency-Key", key).send();
     let (one, two) = (with("one").await.task_id(), with("two").await.task_id());
     assert_ne!(one, two, "one signature, two keys");
     assert_ne!(signed.clone().send().await.task_id(), one);
 
     let earlier = jiff::Timestamp::now() - SignedDuration::from_secs(2);
-    let anew = app.create(TRANSFER).at(earlier).signed("console", "secret");
+    let anew = app
+        .create(TRANSFER)
+        .at(earlier)
+        .signed("console", "secret-of-the-console");
     let again = anew.header("Idempotency-Key", "one").send().await;
     assert_eq!(again.task_id(), one, "two signatures, one key");
     app.stop().await;
@@ -234,7 +248,9 @@ async fn a_key_outlives_a_restart_on_sqlite() {
     let store = Store::sqlite();
     let app = store.app().await;
     let id = keyed(&app, "key", TRANSFER).send().await.task_id();
-    let signed = app.create(TRANSFER).signed("console", "secret");
+    let signed = app
+        .create(TRANSFER)
+        .signed("console", "secret-of-the-console");
     let signed_id = signed.clone().send().await.task_id();
     let address = app.address;
     app.stop().await;

@@ -61,16 +61,19 @@ async fn a_size_that_is_only_announced_is_413_before_anything_is_read() {
 
 #[tokio::test]
 async fn a_signed_body_is_bounded_before_it_is_hashed() {
-    let config = format!("{SMALL}\n{}", app_entry("console", "secret", "acme"));
+    let config = format!(
+        "{SMALL}\n{}",
+        app_entry("console", "secret-of-the-console", "acme")
+    );
     let app = TestApp::start(&config, Defaults::Serve).await;
     app.create(&body_of(128))
-        .signed("console", "secret")
+        .signed("console", "secret-of-the-console")
         .send()
         .await
         .task_id();
     let answer = app
         .create(&body_of(129))
-        .signed("console", "secret")
+        .signed("console", "secret-of-the-console")
         .send()
         .await;
     assert_eq!(answer.status, 413);
@@ -104,7 +107,10 @@ async fn a_body_that_does_not_arrive_in_time_is_408() {
 
 #[tokio::test]
 async fn a_signed_body_that_does_not_arrive_in_time_is_408() {
-    let config = format!("{HURRIED}\n{}", app_entry("console", "secret", "acme"));
+    let config = format!(
+        "{HURRIED}\n{}",
+        app_entry("console", "secret-of-the-console", "acme")
+    );
     let app = TestApp::start(&config, Defaults::Serve).await;
     let signature = "0".repeat(64);
     let authorization = format!(

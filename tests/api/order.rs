@@ -101,7 +101,7 @@ async fn a_large_body_of_a_stranger_is_401_unless_it_must_be_read_to_know() {
     assert_eq!(app.create(&large).bearer("bad").send().await.status, 401);
     assert_eq!(
         app.create(&large)
-            .signed("stranger", "secret")
+            .signed("stranger", "secret-of-the-console")
             .send()
             .await
             .status,

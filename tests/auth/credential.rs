@@ -10,7 +10,8 @@ use crate::support::credentials::{app as app_entry, token};
 
 async fn app() -> TestApp {
     let expired = token("expired", "acme") + "expires_at = \"2020-01-01T00:00:00Z\"\n";
-    let config = expired + &token("good", "acme") + &app_entry("console", "secret", "acme");
+    let config =
+        expired + &token("good", "acme") + &app_entry("console", "secret-of-the-console", "acme");
     TestApp::start(&config, Defaults::Serve).await
 }
 
@@ -28,10 +29,13 @@ fn refused(app: &TestApp) -> Vec<(&'static str, Call)> {
             call().header("Authorization", "Basic dXNlcg=="),
         ),
         ("wrong secret", call().signed("console", "wrong")),
-        ("unknown app", call().signed("nobody", "secret")),
+        (
+            "unknown app",
+            call().signed("nobody", "secret-of-the-console"),
+        ),
         (
             "changed body",
-            call().signed("console", "secret").body("{}"),
+            call().signed("console", "secret-of-the-console").body("{}"),
         ),
         (
             "malformed signature",
@@ -40,7 +44,9 @@ fn refused(app: &TestApp) -> Vec<(&'static str, Call)> {
         ("old date", call().bearer("good").at(long_ago)),
         (
             "old date, signed",
-            call().at(long_ago).signed("console", "secret"),
+            call()
+                .at(long_ago)
+                .signed("console", "secret-of-the-console"),
         ),
     ]
 }

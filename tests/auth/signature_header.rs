@@ -142,20 +142,29 @@ async fn signed_with(app: &TestApp, app_id: &str, secret: &str) -> u16 {
 #[tokio::test]
 async fn all_secrets_of_an_app_are_good_while_one_is_rotated() {
     let config = [
-        app_entry("console", "old secret", "acme"),
-        app_entry("another", "other secret", "umbrella"),
-        app_entry("console", "new secret", "acme"),
+        app_entry("console", "the old secret it had", "acme"),
+        app_entry("another", "the other one's secret", "umbrella"),
+        app_entry("console", "the new secret it has", "acme"),
     ];
     let app = TestApp::start(&config.concat(), Defaults::Serve).await;
-    assert_eq!(signed_with(&app, "console", "old secret").await, 200);
-    assert_eq!(signed_with(&app, "console", "new secret").await, 200);
-    assert_eq!(signed_with(&app, "another", "other secret").await, 200);
+    assert_eq!(
+        signed_with(&app, "console", "the old secret it had").await,
+        200
+    );
+    assert_eq!(
+        signed_with(&app, "console", "the new secret it has").await,
+        200
+    );
+    assert_eq!(
+        signed_with(&app, "another", "the other one's secret").await,
+        200
+    );
     for (app_id, secret) in [
-        ("console", "other secret"),
-        ("another", "old secret"),
+        ("console", "the other one's secret"),
+        ("another", "the old secret it had"),
         ("console", ""),
-        ("console", "old secretnew secret"),
-        ("unknown", "old secret"),
+        ("console", "the old secret it hadthe new secret it has"),
+        ("unknown", "the old secret it had"),
     ] {
         assert_eq!(
             signed_with(&app, app_id, secret).await,
@@ -168,17 +177,33 @@ async fn all_secrets_of_an_app_are_good_while_one_is_rotated() {
 
 #[tokio::test]
 async fn a_signature_is_verified_in_the_stand_in_too() {
-    let app = TestApp::start(&app_entry("console", "secret", "acme"), Defaults::Dev).await;
-    assert_eq!(signed_with(&app, "console", "secret").await, 200);
+    let app = TestApp::start(
+        &app_entry("console", "secret-of-the-console", "acme"),
+        Defaults::Dev,
+    )
+    .await;
+    assert_eq!(
+        signed_with(&app, "console", "secret-of-the-console").await,
+        200
+    );
     assert_eq!(signed_with(&app, "console", "wrong").await, 401);
-    assert_eq!(signed_with(&app, "unknown", "secret").await, 401);
+    assert_eq!(
+        signed_with(&app, "unknown", "secret-of-the-console").await,
+        401
+    );
     app.stop().await;
 }
 
 #[tokio::test]
 async fn what_is_signed_cannot_be_changed_on_the_way() {
-    let app = TestApp::start(&app_entry("console", "secret", "acme"), Defaults::Serve).await;
-    let signed = app.create(TRANSFER).signed("console", "secret");
+    let app = TestApp::start(
+        &app_entry("console", "secret-of-the-console", "acme"),
+        Defaults::Serve,
+    )
+    .await;
+    let signed = app
+        .create(TRANSFER)
+        .signed("console", "secret-of-the-console");
     let earlier = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(5);
     let changed = [
         signed.clone().body(TRANSFER.replace('3', "4")),

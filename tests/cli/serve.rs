@@ -125,7 +125,7 @@ async fn the_advised_file_serves_too() {
         folder.path().join("kootask.toml"),
         folder.path().join("secret"),
     );
-    std::fs::write(&secret, "console-secret\n").unwrap();
+    std::fs::write(&secret, "the-consoles-secret\n").unwrap();
     let advice = run(&["serve"]).err;
     let advised: String = advice
         .lines()
@@ -141,7 +141,7 @@ async fn the_advised_file_serves_too() {
     let service = Service::start(|command| command.arg("--config").arg(&file));
     let call = Call::create(service.address, TRANSFER);
     call.clone().bearer("the-token").send().await.task_id();
-    call.signed("my-console", "console-secret")
+    call.signed("my-console", "the-consoles-secret")
         .send()
         .await
         .task_id();
@@ -246,4 +246,87 @@ fn a_wrong_configuration_ends_it_with_1_before_anything_is_opened() {
     assert_eq!(outcome.code, Some(1));
     assert!(outcome.err.contains("id.node"), "{}", outcome.err);
     assert!(!database.exists());
+}
+
+#[test]
+fn accept_any_off_loopback_is_refused_unless_it_is_asked_for() {
+    let command = |arguments: &[&str]| {
+        let mut command = kootask();
+        command
+            .args(arguments)
+            .env("KOOTASK__AUTH__MODE", "accept-any")
+            .env("KOOTASK__STORE__URL", "memory:")
+            .env("KOOTASK__SERVER__LISTEN", "0.0.0.0:0");
+        command
+    };
+    let refused = outcome(&mut command(&["serve"]));
+    assert_eq!(refused.code, Some(1));
+    for hint in ["0.0.0.0:0", "verify", "--accept-any-from-network"] {
+        assert!(refused.err.contains(hint), "{hint} in {}", refused.err);
+    }
+    // The check passes: the argument is not its own.
+    let checked = outcome(&mut command(&["config", "check"]));
+    assert_eq!(checked.code, Some(0));
+    assert!(
+        checked
+            .err
+            .contains("auth.mode is accept-any and server.listen is 0.0.0.0:0")
+            && checked.err.contains("--accept-any-from-network"),
+        "{}",
+        checked.err
+    );
+
+    let service = Service::start(|serve| {
+        serve
+            .arg("--accept-any-from-network")
+            .env("KOOTASK__AUTH__MODE", "accept-any")
+            .env("KOOTASK__SERVER__LISTEN", "0.0.0.0:0")
+    });
+    let warned = |line: &Value| {
+        let text = line["message"].as_str().unwrap_or_default();
+        text.contains("whoever reaches that address may call")
+    };
+    assert!(service.said.iter().any(warned), "{:?}", service.said);
+    assert_eq!(service.end("TERM").0, Some(0));
+}
+
+#[test]
+fn a_token_that_has_expired_is_warned_of() {
+    let expired = |command: &mut Command| {
+        admit(command, "t").env(
+            "KOOTASK__AUTH__TOKENS__0__EXPIRES_AT",
+            "2020-01-01T00:00:00Z",
+        );
+    };
+    let mut check = kootask();
+    check.args(["config", "check"]);
+    expired(&mut check);
+    let sole = outcome(&mut check);
+    assert_eq!(sole.code, Some(0));
+    for warning in [
+        "auth.tokens[0] expired at 2020-01-01T00:00:00Z",
+        "nobody can call",
+    ] {
+        assert!(sole.err.contains(warning), "{warning} in {}", sole.err);
+    }
+    // Beside one that is good it is no matter of life and death.
+    check
+        .env("KOOTASK__AUTH__TOKENS__1__TOKEN_SHA256", "ab".repeat(32))
+        .env("KOOTASK__AUTH__TOKENS__1__TENANT_ID", "my-company");
+    let beside = outcome(&mut check);
+    assert!(
+        beside.err.contains("auth.tokens[0] expired") && !beside.err.contains("nobody can call"),
+        "{}",
+        beside.err
+    );
+
+    let service = Service::start(|command| {
+        expired(command);
+        command
+    });
+    assert!(
+        service.said.iter().any(|line| line["level"] == "WARN"),
+        "{:?}",
+        service.said
+    );
 }

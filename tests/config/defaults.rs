@@ -30,7 +30,7 @@ fn both_listen_on_loopback_with_the_same_limits() {
         assert_eq!(server.listen, SocketAddr::from(([127, 0, 0, 1], 8080)));
         assert_eq!(server.ops_listen, None);
         assert_eq!(server.request_timeout, Duration::from_secs(10));
-        assert_eq!(server.body_limit, 16 * 1024);
+        assert_eq!(server.body_limit.as_u64(), 16 * 1024);
         assert_eq!(server.shutdown_grace, Duration::from_secs(20));
         assert_eq!(config.id.node, None);
         assert_eq!(config.directory.file, None);

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::GOOD_SECRET;
 use crate::support::credentials::{app, token};
 use crate::support::process::kootask;
 
@@ -70,8 +71,8 @@ fn every_setting_can_be_given_in_the_environment() {
     [store]
     url = "postgres://me@db/tasks"
     password = "[REDACTED, 8 bytes]"
-    max_connections = 9
     migrate = false
+    max_connections = 9
 
     [id]
     node = 42
@@ -82,6 +83,8 @@ fn every_setting_can_be_given_in_the_environment() {
     [auth]
     mode = "accept-any"
     clock_skew = "7s"
+    kootask: warning: auth.mode is accept-any and server.listen is 0.0.0.0:81: whoever reaches that address may call
+    kootask: warning: so «kootask serve» refuses to start without --accept-any-from-network
     "#);
 }
 
@@ -104,10 +107,10 @@ fn apps_and_tokens_can_be_given_in_the_environment() {
         &[
             ("KOOTASK__AUTH__APPS__0__APP_ID", "first"),
             ("KOOTASK__AUTH__APPS__0__TENANT_ID", "acme"),
-            ("KOOTASK__AUTH__APPS__0__APP_SECRET", "s"),
+            ("KOOTASK__AUTH__APPS__0__APP_SECRET", GOOD_SECRET),
             ("KOOTASK__AUTH__APPS__1__APP_ID", "second"),
             ("KOOTASK__AUTH__APPS__1__TENANT_ID", "umbrella"),
-            ("KOOTASK__AUTH__APPS__1__APP_SECRET", "007"),
+            ("KOOTASK__AUTH__APPS__1__APP_SECRET", "0070070070070070"),
             ("KOOTASK__AUTH__TOKENS__0__TOKEN_SHA256", &digest),
             ("KOOTASK__AUTH__TOKENS__0__TENANT_ID", "acme"),
             ("KOOTASK__AUTH__TOKENS__0__USER_ID", "1505084218764547200"),
@@ -121,7 +124,7 @@ fn apps_and_tokens_can_be_given_in_the_environment() {
         "app_id = \"first\"",
         "app_id = \"second\"",
         "tenant_id = \"umbrella\"",
-        "app_secret = \"[REDACTED, 3 bytes]\"",
+        "app_secret = \"[REDACTED, 16 bytes]\"",
         &format!("token_sha256 = \"{digest}\""),
         "user_id = \"1505084218764547200\"",
         "expires_at = \"2030-01-01T00:00:00Z\"",
@@ -133,13 +136,13 @@ fn apps_and_tokens_can_be_given_in_the_environment() {
 /// As `config/default.toml` says: a list is taken whole from one place.
 #[test]
 fn a_list_of_the_environment_replaces_that_of_the_file() {
-    let file = app("of-the-file", "s", "acme");
+    let file = app("of-the-file", GOOD_SECRET, "acme");
     let said = passed(
         Some(&file),
         &[
             ("KOOTASK__AUTH__APPS__0__APP_ID", "of-the-environment"),
             ("KOOTASK__AUTH__APPS__0__TENANT_ID", "acme"),
-            ("KOOTASK__AUTH__APPS__0__APP_SECRET", "s"),
+            ("KOOTASK__AUTH__APPS__0__APP_SECRET", GOOD_SECRET),
         ],
     );
     assert!(
@@ -169,7 +172,11 @@ fn the_entries_of_a_list_are_taken_in_the_order_of_their_numbers() {
     let ids: Vec<_> = (0..12).map(|n| format!("app-{n}")).collect();
     let mut environment = Vec::new();
     for ([app_id, tenant_id, app_secret], id) in names.iter().zip(&ids) {
-        environment.extend([(&**app_id, &**id), (tenant_id, "acme"), (app_secret, "s")]);
+        environment.extend([
+            (&**app_id, &**id),
+            (tenant_id, "acme"),
+            (app_secret, GOOD_SECRET),
+        ]);
     }
     let said = passed(None, &environment);
     let listed: Vec<_> = said
@@ -187,7 +194,7 @@ fn tokens_of_the_file_are_kept_beside_apps_of_the_environment() {
         &[
             ("KOOTASK__AUTH__APPS__0__APP_ID", "console"),
             ("KOOTASK__AUTH__APPS__0__TENANT_ID", "acme"),
-            ("KOOTASK__AUTH__APPS__0__APP_SECRET", "s"),
+            ("KOOTASK__AUTH__APPS__0__APP_SECRET", GOOD_SECRET),
         ],
     );
     assert!(
@@ -200,10 +207,16 @@ fn tokens_of_the_file_are_kept_beside_apps_of_the_environment() {
 fn a_typo_in_a_variable_is_told() {
     for (name, key) in [
         ("KOOTASK__SERVER__LISTN", "server.listn"),
-        ("KOOTASK__SEVER__LISTEN", "sever"),
-        ("KOOTASK__AUTH__APPS__0__SECRET", "secret"),
-        ("KOOTASK__AUTH__APPS__FIRST__APP_ID", "first"),
-        ("KOOTASK__LISTEN", "listen"),
+        ("KOOTASK__SEVER__LISTEN", "KOOTASK__SEVER__…"),
+        (
+            "KOOTASK__AUTH__APPS__0__SECRET",
+            "KOOTASK__AUTH__APPS__0__SECRET",
+        ),
+        (
+            "KOOTASK__AUTH__APPS__FIRST__APP_ID",
+            "KOOTASK__AUTH__APPS__0__…",
+        ),
+        ("KOOTASK__LISTEN", "server.listen was meant"),
     ] {
         let said = failed(None, &[ANYBODY, (name, "127.0.0.1:1")]);
         assert!(said.contains(key), "{name}: {said}");
@@ -226,7 +239,7 @@ fn mistakes_of_the_file_and_of_the_environment_are_told_at_once() {
 fn variables_of_others_are_left_alone() {
     let others = [
         ("KOOTASK", "1"),
-        ("KOOTASK_APP_SECRET", "s"),
+        ("KOOTASK_APP_SECRET", GOOD_SECRET),
         ("KOOTASKS__SERVER__LISTEN", "x"),
     ];
     passed(None, &[&[ANYBODY], &others[..]].concat());
@@ -252,4 +265,124 @@ fn a_file_that_is_missing_is_an_error_that_names_it() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("/nowhere/kootask.toml"), "{said}");
+    for hint in ["--config", "KOOTASK_CONFIG", "kootask config default"] {
+        assert!(said.contains(hint), "{hint} in {said}");
+    }
+}
+
+#[test]
+fn a_file_without_an_end_is_refused() {
+    let output = kootask()
+        .args(["config", "check", "--config", "/dev/zero"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("/dev/zero") && said.contains("more than 1048576 bytes"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_mistake_names_the_variable_that_it_is_in() {
+    for (name, value, expected) in [
+        (
+            "KOOTASK__SERVER__LISTEN",
+            "nowhere",
+            "server.listen: must be an IP address and a port (names are not resolved), \
+             such as \"127.0.0.1:8080\" (KOOTASK__SERVER__LISTEN)",
+        ),
+        (
+            // Also where it is the only entry, and not the first by its number.
+            "KOOTASK__AUTH__APPS__1__APP_ID",
+            "not one",
+            "auth.apps[1].app_id: must be 1 to 64 characters of A-Z a-z 0-9 _ -, \
+             such as \"admin-console\" (KOOTASK__AUTH__APPS__1__APP_ID)",
+        ),
+        (
+            "KOOTASK__AUTH__APPS__3__APP_ID",
+            "console",
+            "auth.apps[3].tenant_id: is missing, for example tenant_id = \"my-company\" \
+             (KOOTASK__AUTH__APPS__3__…)",
+        ),
+        (
+            "KOOTASK__AUTH__APPS",
+            "console",
+            "auth.apps: must be a list of tables, each under [[auth.apps]] (KOOTASK__AUTH__APPS)",
+        ),
+        (
+            "KOOTASK__SERVER",
+            "x",
+            "server: must be a table (KOOTASK__SERVER)",
+        ),
+    ] {
+        let said = failed(None, &[ANYBODY, (name, value)]);
+        assert!(said.contains(expected), "{name}: {said}");
+    }
+}
+
+#[test]
+fn an_entry_has_one_number() {
+    for number in ["00", "+0", "65536", ""] {
+        let name = format!("KOOTASK__AUTH__APPS__{number}__APP_ID");
+        let said = failed(
+            None,
+            &[(&name, "console"), ("KOOTASK__AUTH__APPS__0__APP_ID", "c")],
+        );
+        assert!(
+            said.contains("auth.apps: the variables of its entries are numbered 0, 1, 2, …"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_key_given_by_two_variables_is_refused() {
+    let said = failed(
+        None,
+        &[
+            ANYBODY,
+            ("KOOTASK__ID__NODE", "1"),
+            ("KOOTASK__ID__node", "2"),
+        ],
+    );
+    assert!(
+        said.contains("id.node: is given by two variables whose names differ in case alone"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_variable_that_is_no_utf_8_is_refused_by_its_name() {
+    use std::os::unix::ffi::OsStrExt;
+    let garbled = std::ffi::OsStr::from_bytes(b"127.0.0.1:1\xff");
+    let output = kootask()
+        .args(["config", "check"])
+        .env("KOOTASK__SERVER__LISTEN", garbled)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("server.listen: is no UTF-8 (KOOTASK__SERVER__LISTEN)"),
+        "{said}"
+    );
+
+    let name = std::ffi::OsStr::from_bytes(b"KOOTASK__SERVER__LISTEN\xff");
+    let output = kootask()
+        .args(["config", "check"])
+        .env(name, "127.0.0.1:1")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    // Others' are not looked at.
+    let name = std::ffi::OsStr::from_bytes(b"OTHER\xff");
+    let output = kootask()
+        .args(["config", "check"])
+        .envs([ANYBODY])
+        .env(name, "x")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{keys_at_fault, refused};
+use super::{GOOD_SECRET, keys_at_fault, refused};
 
 const DIGEST: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
@@ -57,13 +57,34 @@ fn all_mistakes_are_told_at_once() {
 #[test]
 fn a_typo_in_any_key_is_told() {
     for (toml, key) in [
-        ("listen = 'x'", "listen"),
-        ("[sever]\nlisten = '127.0.0.1:1'", "sever"),
-        ("[server]\nlistne = '127.0.0.1:1'", "server.listne"),
-        ("[store]\nURL = 'memory:'", "store.URL"),
+        (
+            "listen = 'x'",
+            "listen: there is no such setting; server.listen was meant?",
+        ),
+        (
+            "[sever]\nlisten = '127.0.0.1:1'",
+            "sever: there is no such setting; server was",
+        ),
+        (
+            "[server]\nlistne = '127.0.0.1:1'",
+            "server.listne: there is no such setting",
+        ),
+        (
+            "[server]\nnode = 1",
+            "server.node: there is no such setting; id.node was meant?",
+        ),
+        (
+            "[store]\nURL = 'memory:'",
+            "store.URL: there is no such setting; store.url was",
+        ),
         ("[id]\nnodes = 1", "id.nodes"),
         ("[auth]\nmodes = 'verify'", "auth.modes"),
         ("[[auth.app]]\napp_id = 'a'", "auth.app"),
+        (
+            "[server]\n\nportal = 1",
+            "server: holds a name of 6 characters that is none of its own: listen, ops_listen, \
+             request_timeout, body_limit, shutdown_grace (line 3)",
+        ),
         ("[server.listen]\nport = 1", "server.listen"),
     ] {
         assert!(refused(toml).contains(key), "{toml}: {}", refused(toml));
@@ -72,7 +93,8 @@ fn a_typo_in_any_key_is_told() {
 
 #[test]
 fn a_typo_within_an_entry_is_told_with_the_entry() {
-    let app = "[[auth.apps]]\napp_id = 'a'\ntenant_id = 't'\napp_secret = 's'\n";
+    let app =
+        "[[auth.apps]]\napp_id = 'a'\ntenant_id = 't'\napp_secret = 'long-enough-to-be-taken'\n";
     let message = refused(&format!("{app}{app}app_secret_flie = 'x'"));
     assert!(
         message.contains("auth.apps") && message.contains('1'),
@@ -200,7 +222,7 @@ fn an_app_of_two_tenants_is_refused() {
         format!("[[auth.apps]]\napp_id = 'a'\ntenant_id = '{tenant}'\napp_secret = '{secret}'\n")
     };
     assert_eq!(
-        keys_at_fault(&(entry("one", "s") + &entry("other", "r"))),
+        keys_at_fault(&(entry("one", GOOD_SECRET) + &entry("other", GOOD_SECRET))),
         ["auth.apps"]
     );
 }
@@ -227,8 +249,10 @@ proptest! {
         }
     }
 
+    /// By its name where that is almost a key's; what else stands there may be a
+    /// secret, so that its line must do.
     #[test]
-    fn any_misspelt_key_is_refused_by_its_name(
+    fn any_misspelt_key_is_refused_by_its_name_or_line(
         section in prop::sample::select(vec!["server", "store", "id", "directory", "auth"]),
         key in "[a-z]{2,12}",
     ) {
@@ -237,6 +261,9 @@ proptest! {
         ];
         prop_assume!(!known.contains(&key.as_str()));
         let toml = format!("[{section}]\n{key} = 1");
-        prop_assert_eq!(keys_at_fault(&toml), [format!("{section}.{key}")]);
+        let at_fault = keys_at_fault(&toml);
+        let named = format!("{section}.{key}");
+        prop_assert!(at_fault == [named] || at_fault == [section], "{:?}", at_fault);
+        prop_assert!(refused(&toml).ends_with(" (line 2)"), "{}", refused(&toml));
     }
 }

@@ -11,6 +11,9 @@ mod values;
 
 use kootask::config::{Config, ConfigError, Defaults};
 
+/// An app's secret that is long enough.
+const GOOD_SECRET: &str = "a-secret-of-some-length";
+
 /// The settings of `serve` from this file.
 fn read(toml: &str) -> Config {
     Config::from_toml(toml, Defaults::Serve).unwrap()
@@ -29,7 +32,9 @@ fn refused(toml: &str) -> String {
 #[track_caller]
 fn keys_at_fault(toml: &str) -> Vec<String> {
     match Config::from_toml(toml, Defaults::Serve) {
-        Err(ConfigError::Invalid(settings)) => settings.0.into_iter().map(|(key, _)| key).collect(),
+        Err(ConfigError::Invalid(settings)) => {
+            settings.0.into_iter().map(|mistake| mistake.key).collect()
+        }
         other => panic!("{toml}\ngives {other:?}"),
     }
 }

@@ -53,7 +53,7 @@ fn postgres_url() -> impl Strategy<Value = String> {
 }
 
 fn store_id_and_directory() -> impl Strategy<Value = String> {
-    let path = "[ -~é中]{0,12}[!-.0-~]".prop_map(|path| format!("sqlite://{path}"));
+    let path = "[ ->@-~é中]{0,12}[!-.0->@-~]".prop_map(|path| format!("sqlite://{path}"));
     let url = prop_oneof![Just("memory:".to_owned()), path, postgres_url()]
         .prop_map(|url| format!("url = {}", serde_json::to_string(&url).unwrap()));
     let migrate = any::<bool>().prop_map(|migrate| format!("migrate = {migrate}"));
@@ -83,7 +83,7 @@ fn auth() -> impl Strategy<Value = String> {
     let id = "[A-Za-z0-9_-]{1,64}";
     let app = (
         id,
-        any::<String>().prop_filter("none", |secret| !secret.is_empty()),
+        any::<String>().prop_map(|rest| format!("of 16 bytes and {rest}")),
     )
         .prop_map(|(id, secret)| {
             // The same tenant for the same app.

@@ -69,6 +69,14 @@ fn a_parameter_that_would_be_ignored_is_refused() {
         ("sslmod=require", "may have sslmode, sslrootcert"),
         ("connect_timeout=3", "may have sslmode, sslrootcert"),
         ("password=secret", "may have sslmode, sslrootcert"),
+        (
+            "host=/var/run/postgresql",
+            "the folder of a socket is written",
+        ),
+        (
+            "user=me&sslmode=require",
+            "names host, port, user and database before",
+        ),
         ("sslmode=required", "sslmode must be disable, "),
         ("sslmode=", "sslmode must be disable, "),
         ("sslmode=allow", "sslmode must be disable, "),
@@ -116,7 +124,9 @@ fn connections_are_2_to_1000() {
     for value in ["0", "1", "1001", "65535"] {
         let message = refused(&store(&format!("max_connections = {value}")));
         assert!(
-            message.contains("store.max_connections: must be between 2 and 1000"),
+            message.contains(
+                "store.max_connections: must be a whole number from 2 to 1000, such as 6"
+            ),
             "{value}: {message}"
         );
     }
@@ -139,11 +149,55 @@ fn every_mistake_of_the_store_is_told_at_once() {
     assert_eq!(
         keys,
         [
+            "store",
             "store.max_connections",
             "store.migrate",
             "store.password",
-            "store.pool",
             "store.url",
         ]
     );
+}
+
+#[test]
+fn a_socket_given_as_a_parameter_is_told_how_it_is_written() {
+    for url in [
+        "postgres:///tasks?host=/var/run/postgresql",
+        "postgres://me@/tasks?host=/var/run/postgresql",
+        "postgres://me@db/tasks?host=%2Frun",
+        "postgres://db/tasks?user=me",
+    ] {
+        let message = refused(&at(url, ""));
+        assert!(
+            message.contains("postgres://USER@%2Fvar%2Frun%2Fpostgresql/DATABASE"),
+            "{url}: {message}"
+        );
+    }
+}
+
+#[test]
+fn what_others_write_for_sqlite_is_told_and_makes_no_file() {
+    for (url, problem) in [
+        (
+            "sqlite://tasks.db?mode=rwc",
+            "has no parameters such as ?mode=rwc",
+        ),
+        (
+            "sqlite:tasks.db?mode=ro",
+            "has no parameters such as ?mode=rwc",
+        ),
+        ("sqlite://?", "has no parameters"),
+        ("sqlite::memory:", "the store in memory is written memory:"),
+        (
+            "sqlite://:memory:",
+            "the store in memory is written memory:",
+        ),
+        (
+            "sqlite://x?mode=memory",
+            "the store in memory is written memory:",
+        ),
+        ("memory:x", "the store in memory is written memory:"),
+    ] {
+        let message = refused(&at(url, ""));
+        assert!(message.contains(problem), "{url}: {message}");
+    }
 }

@@ -40,7 +40,7 @@ fn the_password_is_of_the_url_or_of_a_setting_or_of_a_file() {
         assert_eq!(password(&toml).as_deref(), Some("p@ss wörd"), "{toml}");
         let shown = read(&toml).to_string();
         let expected =
-            format!("[store]\nurl = \"{bare}\"\npassword = \"[REDACTED, 10 bytes]\"\nmax_");
+            format!("[store]\nurl = \"{bare}\"\npassword = \"[REDACTED, 10 bytes]\"\nmigrate");
         assert!(shown.contains(&expected), "{shown}");
     }
 }

@@ -65,7 +65,7 @@ fn sizes_are_written_as_bytes_or_with_a_unit() {
         ("\"16MiB\"", 16 * 1024 * 1024),
     ] {
         let config = read(&format!("[server]\nbody_limit = {value}"));
-        assert_eq!(config.server.body_limit, expected, "{value}");
+        assert_eq!(config.server.body_limit.as_u64(), expected, "{value}");
     }
 }
 
@@ -113,11 +113,61 @@ fn an_address_has_a_port() {
         "8080",
         "\"localhost:8080\"",
         "\"1.2.3.4:65536\"",
+        "\"19000\"",
     ] {
-        assert_eq!(
-            keys_at_fault(&format!("[server]\nlisten = {value}")),
-            ["server.listen"]
+        let toml = format!("[server]\nlisten = {value}");
+        assert_eq!(keys_at_fault(&toml), ["server.listen"]);
+        let message = refused(&toml);
+        assert!(
+            message.contains("must be ") && message.contains(", such as \"127.0.0.1:8080\""),
+            "{message}"
         );
+    }
+}
+
+#[test]
+fn what_is_wanted_is_told_with_its_range_and_an_example() {
+    for (toml, expected) in [
+        (
+            "id.node = 65536",
+            "id.node: must be a whole number from 0 to 65535, such as 1",
+        ),
+        (
+            "store.max_connections = 1",
+            "store.max_connections: must be a whole number from 2 to 1000, such as 6",
+        ),
+        (
+            "server.body_limit = '1GiB'",
+            "server.body_limit: must be a size in bytes or with a unit from 1 to 16MiB, such as \"16KiB\"",
+        ),
+        (
+            "server.request_timeout = '10'",
+            "server.request_timeout: must be a duration with its unit from 1ms to 24h, such as \"10s\"",
+        ),
+        (
+            "server.request_timeout = 10",
+            "server.request_timeout: must be text, in quotation marks, such as \"10s\"",
+        ),
+        (
+            "auth.clock_skew = '16m'",
+            "auth.clock_skew: must be a duration with its unit from 0s to 15m, such as \"5s\"",
+        ),
+        (
+            "auth.mode = 'none'",
+            "auth.mode: must be \"verify\" or \"accept-any\" (line 1)",
+        ),
+        (
+            "directory.file = ''",
+            "directory.file: must be a path, such as \"users.csv\"",
+        ),
+        (
+            "auth.tokens = [{ token_sha256 = '', tenant_id = 'a', expires_at = 'soon' }]",
+            "auth.tokens[0].expires_at: must be a moment with its offset from UTC, \
+             such as \"2027-01-01T00:00:00Z\" (line 1)",
+        ),
+    ] {
+        let message = refused(toml);
+        assert!(message.contains(expected), "{toml}: {message}");
     }
 }
 
@@ -170,7 +220,7 @@ fn a_tokens_end_is_a_moment_quoted_or_not() {
         let config = read(&format!(
             "[[auth.tokens]]\ntoken_sha256 = \"{digest}\"\ntenant_id = \"t\"\nexpires_at = {value}"
         ));
-        let end = config.auth.tokens[0].token.expires_at.unwrap();
+        let end = config.auth.tokens[0].expires_at.unwrap();
         assert_eq!(end.to_string(), "2030-01-01T00:00:00Z", "{value}");
     }
     for value in ["\"tomorrow\"", "\"2030-01-01\"", "2030-01-01T00:00:00", "5"] {
@@ -189,14 +239,14 @@ fn a_tokens_end_is_a_moment_quoted_or_not() {
 fn a_secret_is_taken_to_the_letter() {
     use secrecy::ExposeSecret;
     for (value, expected) in [
-        ("\"  spaced  \"", "  spaced  "),
-        ("'back\\slash'", "back\\slash"),
-        ("\"密钥\"", "密钥"),
+        ("\"  a spaced one  \"", "  a spaced one  "),
+        ("'a back\\slash in it'", "a back\\slash in it"),
+        ("\"一个密钥一个密钥\"", "一个密钥一个密钥"),
     ] {
         let config = read(&format!(
             "[[auth.apps]]\napp_id = \"a\"\ntenant_id = \"t\"\napp_secret = {value}"
         ));
-        assert_eq!(config.auth.apps[0].secret.expose_secret(), expected);
+        assert_eq!(config.auth.apps[0].app_secret.expose_secret(), expected);
     }
 }
 

@@ -27,6 +27,13 @@ const PARAMETERS: [&str; 4] = [MODE, ROOT, "sslcert", "sslkey"];
 /// PostgreSQL's port.
 const PORT: u16 = 5432;
 
+/// What says in other programs where the database is, beside the URL or against it.
+const ADDRESS_PARAMETERS: [&str; 5] = ["host", "hostaddr", "port", "user", "dbname"];
+
+const ADDRESS: &str = "a PostgreSQL URL names host, port, user and database before the «?»; \
+     the folder of a socket is written in the host's place, percent-encoded: \
+     postgres://USER@%2Fvar%2Frun%2Fpostgresql/DATABASE";
+
 const FORM: &str = "a PostgreSQL store is written \
      postgres://USER[:PASSWORD]@HOST[:PORT]/DATABASE[?sslmode=MODE]";
 
@@ -103,6 +110,12 @@ impl FromStr for PostgresUrl {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // Before all else, for such a URL may lack what is looked for below.
+        let (_, parameters) = text.split_once('?').unwrap_or_default();
+        let mut parameters = url::form_urlencoded::parse(parameters.as_bytes());
+        if parameters.any(|(name, _)| ADDRESS_PARAMETERS.contains(&&*name)) {
+            return Err(ADDRESS);
+        }
         let mut url: Url = text.parse().map_err(|_| FORM)?;
         let has_host = url.host_str().is_some_and(|host| !host.is_empty());
         let has_database = url.path().len() > 1;

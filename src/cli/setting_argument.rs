@@ -1,0 +1,54 @@
+//! An argument that is a setting. A mistake in it is told as one in the file is,
+//! and without the value, for it may hold a password.
+
+use std::ffi::OsStr;
+
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Command, Error};
+
+use crate::config::Argument;
+
+/// Reads the value of one setting.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SettingArgument {
+    key: &'static str,
+    name: &'static str,
+}
+
+impl SettingArgument {
+    pub(super) const LISTEN: Self = Self {
+        key: "server.listen",
+        name: "--listen",
+    };
+    pub(super) const STORE: Self = Self {
+        key: "store.url",
+        name: "--store",
+    };
+}
+
+impl TypedValueParser for SettingArgument {
+    type Value = Argument;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Argument, Error> {
+        let Self { key, name } = *self;
+        let refused = |problem| {
+            let shown = argument.map_or_else(|| name.to_owned(), Arg::to_string);
+            let problem = format!("invalid value for '{shown}': {problem}\n");
+            Error::raw(ErrorKind::ValueValidation, problem).with_cmd(command)
+        };
+        let Some(value) = value.to_str().map(str::to_owned) else {
+            return Err(refused("is no UTF-8".to_owned()));
+        };
+        let argument = Argument { key, name, value };
+        match argument.problem() {
+            Some(problem) => Err(refused(problem)),
+            None => Ok(argument),
+        }
+    }
+}
