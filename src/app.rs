@@ -1,18 +1,19 @@
 //! The composition root: what the service is made of, and in which order a
 //! request goes through it.
 
+mod openapi;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use http::Request;
 use tower::{Service, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::api::{self, create, detail, list, recipient, result};
+use crate::api;
 use crate::auth::Authenticator;
 use crate::auth::layer::AuthLayer;
 use crate::config::Config;
@@ -22,9 +23,17 @@ use crate::store::{self, OpenError, StoreContext};
 use crate::task::TaskService;
 use crate::task::clock::SharedClock;
 use crate::task::repository::TaskRepository;
+use crate::web::call::{Access, Calls};
 use crate::web::context::RequestLimits;
 use crate::web::envelope::EnvelopeLayer;
 use crate::web::error::ApiError;
+
+pub use self::openapi::openapi;
+
+/// Every call. This one list makes the routes and the OpenAPI document.
+fn calls() -> Calls<TaskService> {
+    api::calls()
+}
 
 /// The service, ready to be served.
 pub struct App {
@@ -98,14 +107,13 @@ impl App {
 
     /// The routes.
     fn routes(&self) -> Router {
-        Router::new()
-            .route(api::CREATE, post(create::create))
-            .route(api::LIST, get(list::list))
-            .route(api::RESULT, get(result::result))
-            .route(api::RECIPIENT, get(recipient::recipient))
-            .route(api::DETAIL, get(detail::detail))
-            // For the routes above only: an unknown path is 404 to everybody.
-            .route_layer(AuthLayer::new(Arc::clone(&self.authenticator)))
+        let console = AuthLayer::new(Arc::clone(&self.authenticator));
+        calls()
+            // Around each call alone: an unknown path is 404 to everybody.
+            .routes(|access, route| match access {
+                Access::Console => route.route_layer(console.clone()),
+                Access::Anyone => route,
+            })
             .fallback(async || ApiError::RouteNotFound)
             .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
             .with_state(self.tasks.clone())

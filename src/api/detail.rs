@@ -3,19 +3,48 @@
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
+use super::examples;
 use crate::auth::Caller;
 use crate::task::{Identifier, TaskId, TaskService, TaskStatus, TaskType};
+use crate::web::call::{Access, Call, in_path};
 use crate::web::context::Context;
 use crate::web::envelope;
 use crate::web::error::{ApiError, Reason};
 use crate::web::path::{self, PathParameter};
 
+/// The path of the detail call. The words of the other paths are no task ids.
+pub const PATH: &str = "/koodrive/ose/v1/task/{task_id}";
+
+/// The name of the call's page in KooDrive's reference.
+pub(super) const ID: &str = "getTaskDetail";
+
+pub(super) fn call() -> Call<TaskService> {
+    // A task that failed.
+    let example = json!({
+        "taskId": examples::TASK_ID,
+        "taskName": examples::SRC_USER_ID,
+        "taskType": 0,
+        "tenantId": examples::TENANT_ID,
+        "userId": examples::USER_ID,
+        "status": 3,
+        "resultCode": "18000205",
+        "code": 0,
+        "msg": examples::SUCCESS,
+    });
+    Call::get(Access::Console, PATH, detail)
+        .named(ID, "Read a task", "One task of the tenant.")
+        .parameter(in_path::<TaskId>("task_id", examples::TASK_ID))
+        .answer::<DetailAnswer>("The task.", example)
+        .error(ApiError::TaskNotFound)
+}
+
 /// A task, flat.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct DetailAnswer {
+struct DetailAnswer {
     #[schema(value_type = TaskId)]
     task_id: String,
     /// The source user's name, or its id; of an import `batch-import-` and the
@@ -43,7 +72,7 @@ pub struct DetailAnswer {
 /// # Errors
 ///
 /// Every [`ApiError`] that `api.md` lists for the call.
-pub async fn detail(
+async fn detail(
     State(tasks): State<TaskService>,
     Context(context): Context,
     caller: Caller,

@@ -4,24 +4,96 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
+use utoipa::openapi::path::{ParameterBuilder, ParameterStyle};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 
-use super::openapi::Time;
+use super::examples;
+use super::schemas::Time;
 use crate::auth::Caller;
 use crate::task::list::{Filter, Order, Page};
 use crate::task::{Identifier, Task, TaskId, TaskService, TaskStatus, TaskType};
+use crate::web::call::{Access, Call, query, schema};
 use crate::web::context::Context;
 use crate::web::envelope;
 use crate::web::error::{ApiError, Reason};
 use crate::web::query::Query;
 
 /// The most tasks of a page, and as many as there are without `pageSize`.
-pub(super) const MAX_PAGE_SIZE: u16 = 100;
+const MAX_PAGE_SIZE: u16 = 100;
+
+/// The path of the list call.
+pub const PATH: &str = "/koodrive/ose/v1/task/list";
+
+/// The name of the call's page in KooDrive's reference.
+const ID: &str = "getTaskList";
+
+pub(super) fn call() -> Call<TaskService> {
+    let call = Call::get(Access::Console, PATH, list)
+        .named(
+            ID,
+            "List tasks",
+            "The tenant's tasks, page by page. A parameter without a value counts as absent.",
+        )
+        .answer::<ListAnswer>("A page of tasks.", example())
+        .link("nextPage", ID, "pageCursor", "$response.body#/nextCursor");
+    parameters().into_iter().fold(call, Call::parameter)
+}
+
+fn parameters() -> [ParameterBuilder; 5] {
+    let statuses = ArrayBuilder::new().items(schema::of::<TaskStatus>());
+    let page_size = schema::integer()
+        .minimum(Some(1))
+        .maximum(Some(MAX_PAGE_SIZE))
+        .default(Some(json!(MAX_PAGE_SIZE)));
+    let order = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(["asc", "desc"]))
+        .default(Some(json!("asc")));
+    [
+        query("taskType", schema::of::<TaskType>()).description(Some("Only tasks of this type.")),
+        query("status", statuses)
+            .style(Some(ParameterStyle::Form))
+            .explode(Some(true))
+            .description(Some(
+                "Only tasks in one of these statuses: `status=1&status=2` or `status=1,2`.",
+            )),
+        query("pageSize", page_size).description(Some("The most tasks of a page.")),
+        query("pageCursor", schema::of::<TaskId>()).description(Some(
+            "The `nextCursor` of the page before. Walking it gives every task that existed at \
+             the start exactly once, whatever is created meanwhile.",
+        )),
+        query("order", order).description(Some("`asc`: oldest first; `desc`: newest first.")),
+    ]
+}
+
+/// The first page of a longer list.
+fn example() -> Value {
+    const LAST_ID: &str = "1486368980720435072";
+    let transfer = json!({
+        "srcUserId": examples::SRC_USER_ID,
+        "dstUserId": examples::DST_USER_ID,
+    });
+    let item = json!({
+        "taskId": LAST_ID,
+        "taskName": examples::SRC_USER_ID,
+        "taskType": 0,
+        "tenantId": examples::TENANT_ID,
+        "userId": examples::USER_ID,
+        "status": 1,
+        "initParams": transfer.to_string(),
+        "locale": "en-US",
+        "createTime": "2024-08-12T11:09:50.202Z",
+        "startTime": "2024-08-12T11:09:50.310Z",
+    });
+    json!({"taskList": [item], "nextCursor": LAST_ID, "code": 0, "msg": examples::SUCCESS})
+}
 
 /// A page of tasks.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ListAnswer {
+struct ListAnswer {
     #[schema(max_items = 100)]
     task_list: Vec<TaskItem>,
     /// The `pageCursor` of the next page; absent on the last one.
@@ -36,7 +108,7 @@ pub struct ListAnswer {
 /// A task in a list.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct TaskItem {
+struct TaskItem {
     #[schema(value_type = TaskId)]
     task_id: String,
     /// The source user's name, or its id; of an import `batch-import-` and the
@@ -76,7 +148,7 @@ pub struct TaskItem {
 /// # Errors
 ///
 /// Every [`ApiError`] that `api.md` lists for the call.
-pub async fn list(
+async fn list(
     State(tasks): State<TaskService>,
     Context(context): Context,
     caller: Caller,

@@ -3,21 +3,30 @@
 //!
 //! Contract: `api.md`.
 
-pub mod create;
-pub mod detail;
-pub mod list;
+mod create;
+mod detail;
+mod examples;
+mod list;
 mod loose;
-pub mod openapi;
-pub mod recipient;
-pub mod result;
+mod recipient;
+mod result;
+mod schemas;
 
-/// The path of the create call.
-pub const CREATE: &str = "/koodrive/ose/v1/task/create";
-/// The path of the list call.
-pub const LIST: &str = "/koodrive/ose/v1/task/list";
-/// The path of the result call.
-pub const RESULT: &str = "/koodrive/ose/v1/task/result";
-/// The path of the recipient call.
-pub const RECIPIENT: &str = "/koodrive/ose/v1/task/dstUserInfo/{src_user_id}";
-/// The path of the detail call. The words above are no task ids.
-pub const DETAIL: &str = "/koodrive/ose/v1/task/{task_id}";
+pub use self::create::PATH as CREATE;
+pub use self::detail::PATH as DETAIL;
+pub use self::list::PATH as LIST;
+pub use self::recipient::PATH as RECIPIENT;
+pub use self::result::PATH as RESULT;
+use crate::task::TaskService;
+use crate::web::call::Calls;
+
+/// The calls, under KooDrive's name for them.
+#[must_use]
+pub fn calls() -> Calls<TaskService> {
+    Calls::tagged("Basic Task Operations")
+        .with(create::call())
+        .with(list::call())
+        .with(detail::call())
+        .with(result::call())
+        .with(recipient::call())
+}

@@ -4,18 +4,45 @@
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
+use super::examples;
 use crate::auth::Caller;
 use crate::task::{Identifier, TaskService};
+use crate::web::call::{Access, Call, in_path};
 use crate::web::context::Context;
 use crate::web::envelope;
 use crate::web::error::{ApiError, Reason};
 use crate::web::path::{self, PathParameter};
 
+/// The path of the recipient call.
+pub const PATH: &str = "/koodrive/ose/v1/task/dstUserInfo/{src_user_id}";
+
+/// The name of the call's page in KooDrive's reference.
+pub(super) const ID: &str = "getHandoverDstUserInfo";
+
+pub(super) fn call() -> Call<TaskService> {
+    let example = json!({
+        "id": examples::DST_USER_ID,
+        "name": "Li Wei",
+        "code": 0,
+        "msg": examples::SUCCESS,
+    });
+    Call::get(Access::Console, PATH, recipient)
+        .named(
+            ID,
+            "Read who receives a user's files",
+            "The recipient of the newest transfer of this source user.",
+        )
+        .parameter(in_path::<Identifier>("src_user_id", examples::SRC_USER_ID))
+        .answer::<RecipientAnswer>("The recipient.", example)
+        .error(ApiError::TaskNotFound)
+}
+
 /// The recipient.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct RecipientAnswer {
+struct RecipientAnswer {
     #[schema(value_type = Identifier)]
     id: String,
     /// Absent where the directory does not know the user.
@@ -32,7 +59,7 @@ pub struct RecipientAnswer {
 /// # Errors
 ///
 /// Every [`ApiError`] that `api.md` lists for the call.
-pub async fn recipient(
+async fn recipient(
     State(tasks): State<TaskService>,
     Context(context): Context,
     caller: Caller,

@@ -3,19 +3,63 @@
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
+use utoipa::openapi::Deprecated;
+use utoipa::openapi::path::ParameterBuilder;
 
+use super::examples;
 use crate::auth::Caller;
 use crate::task::service::ImportResultError;
 use crate::task::{ImportFailure, TaskId, TaskService};
+use crate::web::call::{Access, Call, query, schema};
 use crate::web::context::Context;
 use crate::web::envelope;
 use crate::web::error::{ApiError, Reason, Violation};
 use crate::web::query::Query;
 
+/// The path of the result call.
+pub const PATH: &str = "/koodrive/ose/v1/task/result";
+
+pub(super) fn call() -> Call<TaskService> {
+    let failure = json!({"userName": "ss", "desc": "The user exists."});
+    let example = json!({
+        "data": {"successCount": 1, "failCount": 1, "failInfoList": [failure]},
+        "code": 0,
+        "msg": examples::SUCCESS,
+    });
+    let [task_id, other_spelling] = parameters();
+    Call::get(Access::Console, PATH, result)
+        .named(
+            "getTaskResult",
+            "Read the result of a batch import",
+            "Before the task has ended, `data` carries the counts so far. A parameter without a \
+             value counts as absent.",
+        )
+        .parameter(task_id)
+        .parameter(other_spelling)
+        .answer::<ResultAnswer>("The counts.", example)
+        .error(ApiError::TaskNotFound)
+}
+
+fn parameters() -> [ParameterBuilder; 2] {
+    [
+        query("taskId", schema::of::<TaskId>())
+            .description(Some(
+                "The batch import; absent: the caller's newest. The id of a transfer gets 400.",
+            ))
+            .example(Some(json!(examples::IMPORT_ID))),
+        query("taskid", schema::of::<TaskId>())
+            .deprecated(Some(Deprecated::True))
+            .description(Some(
+                "Another spelling of `taskId`; where both are given they must agree.",
+            )),
+    ]
+}
+
 /// The result of a batch import.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ResultAnswer {
+struct ResultAnswer {
     data: ResultData,
     #[schema(maximum = 0)]
     code: u32,
@@ -25,7 +69,7 @@ pub struct ResultAnswer {
 /// The counts so far.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ResultData {
+struct ResultData {
     /// The users that were imported.
     success_count: u64,
     /// The users that were not.
@@ -40,7 +84,7 @@ pub struct ResultData {
 /// # Errors
 ///
 /// Every [`ApiError`] that `api.md` lists for the call.
-pub async fn result(
+async fn result(
     State(tasks): State<TaskService>,
     Context(context): Context,
     caller: Caller,

@@ -8,6 +8,7 @@ mod authorization;
 mod credentials;
 mod headers;
 pub mod layer;
+mod requirements;
 pub mod signature;
 pub mod x_date;
 
@@ -19,6 +20,7 @@ use crate::web::error::ApiError;
 
 pub use self::authenticator::{AuthMode, Authenticator};
 pub use self::credentials::{App, Credentials, Token, TokenDigest};
+pub use self::requirements::requirements;
 
 /// The tenant of a caller that [`AuthMode::AcceptAny`] takes at its word.
 pub const STAND_IN_TENANT: &str = "dev";

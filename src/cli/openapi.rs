@@ -1,7 +1,7 @@
 //! `kootask openapi`: the OpenAPI document.
 
 use super::CommandError;
-use crate::api::openapi;
+use crate::app;
 
 /// The arguments of `kootask openapi`.
 #[derive(Debug, clap::Args)]
@@ -9,7 +9,7 @@ pub(super) struct OpenApi {}
 
 impl OpenApi {
     pub(super) fn run(self) -> Result<(), CommandError> {
-        println!("{}", openapi::document().to_pretty_json()?);
+        println!("{}", app::openapi().to_pretty_json()?);
         Ok(())
     }
 }

@@ -193,14 +193,22 @@ impl Reason {
 
 /// One row of the table.
 struct Row {
+    name: &'static str,
     status: StatusCode,
     code: u32,
     en: &'static str,
     zh: &'static str,
 }
 
-const fn row(status: StatusCode, code: u32, en: &'static str, zh: &'static str) -> Row {
+const fn row(
+    name: &'static str,
+    status: StatusCode,
+    code: u32,
+    en: &'static str,
+    zh: &'static str,
+) -> Row {
     Row {
+        name,
         status,
         code,
         en,
@@ -222,23 +230,23 @@ impl ApiError {
     const fn row(&self) -> Row {
         use StatusCode as S;
         match self {
-            Self::InvalidParameters(_) => row(S::BAD_REQUEST, INVALID, "Invalid parameters.", "参数无效。"),
-            Self::Malformed(Malformed::NotJson) => row(S::BAD_REQUEST, REFUSED, "The body is not valid JSON.", "请求体不是有效的JSON。"),
-            Self::Malformed(Malformed::NotAnObject) => row(S::BAD_REQUEST, REFUSED, "The body must be a JSON object.", "请求体必须是JSON对象。"),
-            Self::Malformed(Malformed::NoHost) => row(S::BAD_REQUEST, REFUSED, "The Host header is missing.", "缺少Host请求头。"),
-            Self::Malformed(Malformed::RepeatedHost) => row(S::BAD_REQUEST, REFUSED, "The Host header must be given only once.", "Host请求头只能出现一次。"),
-            Self::Malformed(Malformed::UnreadableBody) => row(S::BAD_REQUEST, REFUSED, "The body could not be read.", "无法读取请求体。"),
-            Self::Unauthenticated(_) => row(S::UNAUTHORIZED, REFUSED, "Authentication failed.", "认证失败。"),
-            Self::Forbidden => row(S::FORBIDDEN, REFUSED, "Not allowed to act as this user.", "无权以该用户身份操作。"),
-            Self::RouteNotFound => row(S::NOT_FOUND, REFUSED, "No such path.", "路径不存在。"),
-            Self::TaskNotFound => row(S::NOT_FOUND, NO_TASK, "The task does not exist.", "任务不存在。"),
-            Self::MethodNotAllowed => row(S::METHOD_NOT_ALLOWED, REFUSED, "Method not allowed.", "不支持该请求方法。"),
-            Self::RequestTimeout => row(S::REQUEST_TIMEOUT, REFUSED, "The request did not arrive in time.", "请求接收超时。"),
-            Self::BodyTooLarge => row(S::PAYLOAD_TOO_LARGE, REFUSED, "The body is too large.", "请求体过大。"),
-            Self::UnsupportedMediaType => row(S::UNSUPPORTED_MEDIA_TYPE, REFUSED, "The body must be application/json.", "请求体类型必须为application/json。"),
-            Self::IdempotencyMismatch => row(S::UNPROCESSABLE_ENTITY, REFUSED, "The Idempotency-Key was used with another body.", "该Idempotency-Key已用于不同的请求体。"),
-            Self::Internal(_) => row(S::INTERNAL_SERVER_ERROR, FAULT, "Internal error.", "内部错误。"),
-            Self::Unavailable(_) => row(S::SERVICE_UNAVAILABLE, FAULT, "The service is temporarily unavailable. Try again.", "服务暂不可用，请重试。"),
+            Self::InvalidParameters(_) => row("invalidParameters", S::BAD_REQUEST, INVALID, "Invalid parameters.", "参数无效。"),
+            Self::Malformed(Malformed::NotJson) => row("notJson", S::BAD_REQUEST, REFUSED, "The body is not valid JSON.", "请求体不是有效的JSON。"),
+            Self::Malformed(Malformed::NotAnObject) => row("notAnObject", S::BAD_REQUEST, REFUSED, "The body must be a JSON object.", "请求体必须是JSON对象。"),
+            Self::Malformed(Malformed::NoHost) => row("noHost", S::BAD_REQUEST, REFUSED, "The Host header is missing.", "缺少Host请求头。"),
+            Self::Malformed(Malformed::RepeatedHost) => row("repeatedHost", S::BAD_REQUEST, REFUSED, "The Host header must be given only once.", "Host请求头只能出现一次。"),
+            Self::Malformed(Malformed::UnreadableBody) => row("unreadableBody", S::BAD_REQUEST, REFUSED, "The body could not be read.", "无法读取请求体。"),
+            Self::Unauthenticated(_) => row("unauthenticated", S::UNAUTHORIZED, REFUSED, "Authentication failed.", "认证失败。"),
+            Self::Forbidden => row("forbidden", S::FORBIDDEN, REFUSED, "Not allowed to act as this user.", "无权以该用户身份操作。"),
+            Self::RouteNotFound => row("noSuchPath", S::NOT_FOUND, REFUSED, "No such path.", "路径不存在。"),
+            Self::TaskNotFound => row("noSuchTask", S::NOT_FOUND, NO_TASK, "The task does not exist.", "任务不存在。"),
+            Self::MethodNotAllowed => row("methodNotAllowed", S::METHOD_NOT_ALLOWED, REFUSED, "Method not allowed.", "不支持该请求方法。"),
+            Self::RequestTimeout => row("requestTimeout", S::REQUEST_TIMEOUT, REFUSED, "The request did not arrive in time.", "请求接收超时。"),
+            Self::BodyTooLarge => row("bodyTooLarge", S::PAYLOAD_TOO_LARGE, REFUSED, "The body is too large.", "请求体过大。"),
+            Self::UnsupportedMediaType => row("unsupportedMediaType", S::UNSUPPORTED_MEDIA_TYPE, REFUSED, "The body must be application/json.", "请求体类型必须为application/json。"),
+            Self::IdempotencyMismatch => row("idempotencyMismatch", S::UNPROCESSABLE_ENTITY, REFUSED, "The Idempotency-Key was used with another body.", "该Idempotency-Key已用于不同的请求体。"),
+            Self::Internal(_) => row("internal", S::INTERNAL_SERVER_ERROR, FAULT, "Internal error.", "内部错误。"),
+            Self::Unavailable(_) => row("unavailable", S::SERVICE_UNAVAILABLE, FAULT, "The service is temporarily unavailable. Try again.", "服务暂不可用，请重试。"),
         }
     }
 
@@ -250,6 +258,12 @@ impl ApiError {
     /// An [`ApiError::Unavailable`] with its cause.
     pub fn unavailable(cause: impl StdError + Send + Sync + 'static) -> Self {
         Self::Unavailable(Arc::new(cause))
+    }
+
+    /// The kind of error in one word, for documents and metrics.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.row().name
     }
 
     /// The HTTP status.

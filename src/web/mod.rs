@@ -4,6 +4,7 @@
 //! Contract: `api.md`, "Request headers" and "Errors".
 
 pub mod body;
+pub mod call;
 pub mod context;
 pub mod envelope;
 pub mod error;

@@ -8,12 +8,12 @@ mod routes;
 
 use std::collections::BTreeMap;
 
-use kootask::api;
+use kootask::app;
 use serde_json::Value;
 
 /// The document as a client reads it.
 fn document() -> Value {
-    serde_json::to_value(api::openapi::document()).unwrap()
+    serde_json::to_value(app::openapi()).unwrap()
 }
 
 /// The operations, by path and method.

@@ -1,76 +1,28 @@
-//! `POST /koodrive/ose/v1/task/create`: starts a task.
+//! The create call's request: its key and its body, read and checked.
 
-use axum::extract::{FromRequest, FromRequestParts, Request, State};
-use axum::response::Response;
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::{HeaderMap, header};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use utoipa::ToSchema;
 
-use super::loose::Loose;
+use crate::api::loose::Loose;
 use crate::auth::Caller;
 use crate::task::idempotency::{Idempotency, Key};
-use crate::task::repository::StoreError;
-use crate::task::service::CreateError;
-use crate::task::{Identifier, NewTask, TaskId, TaskParameters, TaskService};
-use crate::web::context::{Context, RequestContext};
+use crate::task::{Identifier, NewTask, TaskParameters};
+use crate::web::body;
+use crate::web::context::RequestContext;
 use crate::web::error::{ApiError, Malformed, Reason, Violation};
-use crate::web::{body, envelope};
 
 /// The most characters of an `Idempotency-Key`.
 pub(super) const MAX_KEY_LENGTH: usize = 255;
 
-/// The answer to a create call.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CreateAnswer {
-    #[schema(value_type = TaskId)]
-    task_id: String,
-    #[schema(maximum = 0)]
-    code: u32,
-    msg: &'static str,
-}
-
-/// Creates the task and answers with its id.
-///
-/// # Errors
-///
-/// Every [`ApiError`] that `api.md` lists for the call.
-pub async fn create(
-    State(tasks): State<TaskService>,
-    Context(context): Context,
-    request: CreateRequest,
-) -> Result<Response, ApiError> {
-    let task_id = tasks.create(request.task, request.idempotency).await?;
-    Ok(envelope::json(&CreateAnswer {
-        task_id: task_id.to_string(),
-        code: 0,
-        msg: context.success(),
-    }))
-}
-
-impl From<CreateError> for ApiError {
-    fn from(error: CreateError) -> Self {
-        match error {
-            CreateError::IdempotencyMismatch => Self::IdempotencyMismatch,
-            CreateError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        Self::unavailable(error)
-    }
-}
-
 /// A valid create request of an authenticated caller.
 #[derive(Debug)]
-pub struct CreateRequest {
+pub(super) struct CreateRequest {
     /// What to create.
-    pub task: NewTask,
+    pub(super) task: NewTask,
     /// By what a repetition is recognised, if it can be.
-    pub idempotency: Option<Idempotency>,
+    pub(super) idempotency: Option<Idempotency>,
 }
 
 impl<S: Send + Sync> FromRequest<S> for CreateRequest {

@@ -1,0 +1,100 @@
+//! `POST /koodrive/ose/v1/task/create`: starts a task.
+
+mod body;
+mod request;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa::openapi::path::ParameterBuilder;
+
+use self::body::CreateBody;
+use self::request::{CreateRequest, MAX_KEY_LENGTH};
+use super::{detail, examples, recipient};
+use crate::task::repository::StoreError;
+use crate::task::service::CreateError;
+use crate::task::{TaskId, TaskService};
+use crate::web::call::{Access, Call, header, schema};
+use crate::web::context::Context;
+use crate::web::envelope;
+use crate::web::error::ApiError;
+
+/// The path of the create call.
+pub const PATH: &str = "/koodrive/ose/v1/task/create";
+
+/// The call, named as KooDrive's reference names it.
+pub(super) fn call() -> Call<TaskService> {
+    let example = json!({"taskId": examples::TASK_ID, "code": 0, "msg": examples::SUCCESS});
+    Call::post(Access::Console, PATH, create)
+        .named(
+            "createTask",
+            "Create a task",
+            "The task is durable before the answer is sent.",
+        )
+        .parameter(idempotency_key())
+        .body::<CreateBody>(body::examples())
+        .answer::<CreateAnswer>("The task exists.", example)
+        .link("task", detail::ID, "task_id", "$response.body#/taskId")
+        .link(
+            "recipient",
+            recipient::ID,
+            "src_user_id",
+            "$request.body#/srcUserId",
+        )
+        .error(ApiError::IdempotencyMismatch)
+}
+
+fn idempotency_key() -> ParameterBuilder {
+    let form = schema::matching(schema::VISIBLE, MAX_KEY_LENGTH);
+    header("Idempotency-Key", form).description(Some(
+        "Makes a retry safe: within 24 hours the same key, tenant and body give the first \
+         answer again; the same key with another body gets 422. A signed request without it \
+         has its signature for a key.",
+    ))
+}
+
+/// The answer to a create call.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct CreateAnswer {
+    #[schema(value_type = TaskId)]
+    task_id: String,
+    #[schema(maximum = 0)]
+    code: u32,
+    msg: &'static str,
+}
+
+/// Creates the task and answers with its id.
+///
+/// # Errors
+///
+/// Every [`ApiError`] that `api.md` lists for the call.
+async fn create(
+    State(tasks): State<TaskService>,
+    Context(context): Context,
+    request: CreateRequest,
+) -> Result<Response, ApiError> {
+    let task_id = tasks.create(request.task, request.idempotency).await?;
+    Ok(envelope::json(&CreateAnswer {
+        task_id: task_id.to_string(),
+        code: 0,
+        msg: context.success(),
+    }))
+}
+
+impl From<CreateError> for ApiError {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::IdempotencyMismatch => Self::IdempotencyMismatch,
+            CreateError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::unavailable(error)
+    }
+}
