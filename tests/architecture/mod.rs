@@ -114,8 +114,11 @@ fn the_document_draws_the_same_rooms() {
     });
     let rows: Vec<_> = rows.collect();
     let is_drawn = |room: &str| rows.iter().any(|(rooms, _)| rooms.contains(room));
-    for Import { from, .. } in imports() {
-        assert!(is_drawn(&from), "{from} has no row");
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for entry in std::fs::read_dir(sources).unwrap() {
+        let path = entry.unwrap().path();
+        let room = path.file_stem().unwrap().to_str().unwrap();
+        assert!(room == "lib" || is_drawn(room), "{room} has no row");
     }
     for (room, allowed) in ROOMS {
         let Some((_, may_import)) = rows.iter().find(|(rooms, _)| rooms.contains(room)) else {
