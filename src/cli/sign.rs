@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::CommandError;
 use crate::auth::signature::{SignableRequest, SignatureHeader, SigningKey, string_to_sign};
 use crate::auth::x_date;
-use crate::config::read_secret;
+use crate::config::{read_secret, secret_of};
 use crate::task::Identifier;
 
 /// What a signature made here covers, beside method, path, query and body.
@@ -148,7 +148,8 @@ impl Sign {
             }
             // Not an argument: those are seen by every user of the machine.
             None => match std::env::var("KOOTASK_APP_SECRET") {
-                Ok(secret) if !secret.is_empty() => Ok(secret.into()),
+                Ok(secret) if !secret.is_empty() => secret_of(&secret)
+                    .map_err(|problem| format!("KOOTASK_APP_SECRET {problem}").into()),
                 _ => Err("give --secret-file or set KOOTASK_APP_SECRET".into()),
             },
         }

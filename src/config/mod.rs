@@ -2,11 +2,12 @@
 //! arguments; read whole and judged whole at start.
 //!
 //! A section is a file of this folder and a key is a field in it, declared once
-//! ([`section`]); `config/default.toml` is made from them.
+//! ([`mod@section`]); `config/default.toml` is made from them.
 
 mod auth;
 mod directory;
 mod id;
+mod names;
 mod reading;
 mod reference;
 mod secret;
@@ -26,7 +27,7 @@ pub use self::directory::DirectoryConfig;
 pub use self::id::IdConfig;
 pub use self::reading::Mistake;
 use self::reading::{Reading, Table};
-pub use self::secret::read_secret;
+pub use self::secret::{read_secret, secret_of};
 use self::section::{Section, section};
 pub use self::server::ServerConfig;
 pub use self::store::StoreConfig;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Defaults;
-use super::section::{Key, Shape};
+use super::names;
+use super::section::Key;
 use super::tree::{self, Content, Entries, Node, Place};
 use super::value::{Form, Value, Wrong};
 
@@ -185,8 +186,7 @@ impl<'a> Table<'a> {
         })
     }
 
-    /// The entries of the list under this key: a list of tables, or a table of
-    /// tables whose names are numbers, as the environment gives it.
+    /// The entries of the list under this key, empty if there is none.
     pub(super) fn list<T>(
         &mut self,
         key: &Key,
@@ -197,36 +197,23 @@ impl<'a> Table<'a> {
             return Some(Vec::new());
         };
         let path = self.path(key.name);
-        let entries: Vec<(u16, Node)> = match (node.content, &node.place) {
-            (Content::List(entries), _) => (0..).zip(entries).collect(),
-            (Content::Table(entries), Place::Variable(_)) => {
-                let entries = entries.into_iter().map(|(name, node)| {
-                    let number = name.parse().ok();
-                    let number = number.filter(|number: &u16| number.to_string() == name);
-                    number.map(|number| (number, node))
-                });
-                let Some(mut entries) = entries.collect::<Option<Vec<_>>>() else {
-                    let problem = format!(
-                        "the variables of its entries are numbered 0, 1, 2, …: {}__0__…",
-                        tree::variable_of(&path)
-                    );
-                    self.note(path, problem, None);
-                    return None;
-                };
-                entries.sort_by_key(|(number, _)| *number);
-                entries
-            }
-            _ => {
-                let problem = format!("must be a list of tables, each under [[{path}]]");
-                self.note(path, problem, Some(node.place));
-                return None;
-            }
+        let Some(entries) = numbered(node.content, &node.place) else {
+            let problem = match &node.place {
+                Place::Variable(_) => "its entries are numbered 0, 1, 2, …".to_owned(),
+                _ => format!("must be a list of tables, each under [[{path}]]"),
+            };
+            let place = match node.place {
+                Place::Variable(_) => Place::within(&format!("{path}[0]")),
+                place => place,
+            };
+            self.note(path, problem, Some(place));
+            return None;
         };
         let mut all = Some(Vec::new());
         for (number, node) in entries {
             let path = format!("{path}[{number}]");
             let place = match node.place {
-                Place::Variable(_) => Place::Variable(format!("{}__…", tree::variable_of(&path))),
+                Place::Variable(_) => Place::within(&path),
                 place => place,
             };
             let entry = self.within(path, Some(place), node.content, keys);
@@ -242,13 +229,11 @@ impl<'a> Table<'a> {
     /// secret, so it is told only where it is almost that of a key.
     pub(super) fn refuse_the_rest(&mut self) {
         for (name, node) in std::mem::take(&mut self.entries) {
-            let here = names(self.keys);
-            let similar = here
-                .iter()
-                .find(|known| is_similar(&name, known))
-                .map(|known| self.path(known))
-                .or_else(|| elsewhere(self.reading.all_keys, "", &name));
-            let (key, problem) = match similar {
+            let meant = names::meant(&name, self.keys)
+                .map(|known| self.path(&known))
+                .or_else(|| names::elsewhere(&name, self.reading.all_keys));
+            let is_told = meant.is_some();
+            let (key, problem) = match meant {
                 Some(meant) => (
                     self.path(&name),
                     format!("there is no such setting; {meant} was meant?"),
@@ -258,23 +243,37 @@ impl<'a> Table<'a> {
                     format!(
                         "holds a name of {} characters that is none of its own: {}",
                         name.chars().count(),
-                        here.join(", ")
+                        names::of(self.keys).join(", ")
                     ),
                 ),
             };
-            let place = match node.place {
-                Place::Variable(_) => {
-                    let rest = match node.content {
-                        Content::Table(_) => "__…",
-                        _ if key == self.key => "__…",
-                        _ => "",
-                    };
-                    Place::Variable(format!("{}{rest}", tree::variable_of(&key)))
-                }
-                place => place,
+            let place = match (node.place, node.content) {
+                (Place::Variable(name), Content::Text(_)) if is_told => Place::Variable(name),
+                (Place::Variable(_), _) => Place::within(&key),
+                (place, _) => place,
             };
             self.note(key, problem, Some(place));
         }
+    }
+}
+
+/// The entries of a list: one of tables, or, from the environment, a table of
+/// tables whose names are numbers.
+fn numbered(content: Content, place: &Place) -> Option<Vec<(u16, Node)>> {
+    match (content, place) {
+        (Content::List(entries), _) => Some((0..).zip(entries).collect()),
+        (Content::Table(entries), Place::Variable(_)) => {
+            let entries = entries.into_iter().map(|(name, node)| {
+                // One way to write it, lest an entry have two names.
+                let number = name.parse().ok();
+                let number = number.filter(|number: &u16| number.to_string() == name);
+                number.map(|number| (number, node))
+            });
+            let mut entries: Vec<_> = entries.collect::<Option<_>>()?;
+            entries.sort_by_key(|(number, _)| *number);
+            Some(entries)
+        }
+        _ => None,
     }
 }
 
@@ -295,37 +294,4 @@ fn demand<T: Value>(key: &Key) -> String {
         format!(" from {} to {}", range.lowest, range.highest)
     });
     format!("must be {}{range}{}", T::WANTED, such_as::<T>(key))
-}
-
-/// The names of these keys in a file.
-fn names(keys: &[Key]) -> Vec<String> {
-    let names = keys.iter().flat_map(|key| {
-        let file = matches!(key.shape, Shape::Secret).then(|| format!("{}_file", key.name));
-        std::iter::once(key.name.to_owned()).chain(file)
-    });
-    names.collect()
-}
-
-/// The path of a key of this name, in whatever table.
-fn elsewhere(keys: &[Key], path: &str, name: &str) -> Option<String> {
-    keys.iter().find_map(|key| {
-        let inner = format!("{path}{}", key.name);
-        if name.eq_ignore_ascii_case(key.name) {
-            return Some(inner);
-        }
-        match key.shape {
-            Shape::Table(_, keys) => elsewhere(keys, &format!("{inner}."), name),
-            Shape::List(_, keys) => elsewhere(keys, &format!("{inner}[0]."), name),
-            Shape::Value | Shape::Secret => None,
-        }
-    })
-}
-
-/// Whether a name is a part of this known one, or but a slip away from it. So
-/// whoever sees it sees next to nothing that was not known.
-fn is_similar(name: &str, known: &str) -> bool {
-    let name = name.to_lowercase();
-    let slips = strsim::osa_distance(&name, known);
-    (name.len() >= 3 && known.contains(&name))
-        || slips <= 2 && slips.saturating_mul(3) <= known.len()
 }

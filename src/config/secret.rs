@@ -25,13 +25,7 @@ impl Value for SecretText {
     const IS_OPEN: bool = false;
 
     fn read(text: &str) -> Result<Self, Wrong> {
-        match text {
-            "" => Err(Wrong::Because("is empty")),
-            text if text.starts_with(BYTE_ORDER_MARK) => Err(Wrong::Because(
-                "begins with a byte order mark (U+FEFF), which no client would sign with",
-            )),
-            text => Ok(Self(text.into())),
-        }
+        secret_of(text).map(Self).map_err(Wrong::Because)
     }
 
     fn written(&self) -> toml::Value {
@@ -114,6 +108,21 @@ pub(super) fn refuse_short(
     }
 }
 
+/// The secret that is this text.
+///
+/// # Errors
+///
+/// What is wrong, as it goes on after the setting's name; never the secret.
+pub fn secret_of(text: &str) -> Result<SecretString, &'static str> {
+    match text {
+        "" => Err("is empty"),
+        text if text.starts_with(BYTE_ORDER_MARK) => {
+            Err("begins with a byte order mark (U+FEFF), which an editor has left there")
+        }
+        text => Ok(text.into()),
+    }
+}
+
 /// The secret in a file, without the line end that editors add and the byte
 /// order mark that some put before it.
 ///
@@ -138,11 +147,7 @@ pub fn read_secret(path: &Path) -> Result<SecretString, String> {
     }
     let text = str::from_utf8(&bytes).map_err(|_| "is no UTF-8 text")?;
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-    let secret = text.trim_end_matches(['\r', '\n']);
-    if secret.is_empty() {
-        return Err("is empty".to_owned());
-    }
-    Ok(secret.into())
+    Ok(secret_of(text.trim_end_matches(['\r', '\n']))?)
 }
 
 /// The path, if it can be told: what leads nowhere may be the secret itself,

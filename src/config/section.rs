@@ -3,9 +3,9 @@
 //! `config/default.toml` all come from there.
 //!
 //! Why not a crate: confique declares docs and defaults so, too, but tells one
-//! mistake and quotes the value in it, knows no list in the environment, and has
-//! each variable's name written out; figment and config have no docs, no lines,
-//! and quote as well.
+//! mistake and quotes the value in it, knows no list of tables in the environment,
+//! and has each variable's name written out; figment and config have neither docs
+//! nor lines, and quote as well.
 
 use super::reading::Table;
 use super::value::Value;

@@ -29,6 +29,17 @@ pub enum Place {
     Default,
 }
 
+impl Place {
+    /// Somewhere in the variables below this key, as in `auth.apps[0]`.
+    pub(super) fn within(key: &str) -> Self {
+        let path = key.replace(['.', '['], SEPARATOR).replace(']', "");
+        match path.to_uppercase() {
+            path if path.is_empty() => Self::Variable(format!("{PREFIX}…")),
+            path => Self::Variable(format!("{PREFIX}{path}{SEPARATOR}…")),
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -129,12 +140,6 @@ impl Source<'_> {
             DeValue::Table(table) => Content::Table(self.entries(table)),
         }
     }
-}
-
-/// The name of the variable of this key, as in `auth.apps[0].app_id`.
-pub(super) fn variable_of(key: &str) -> String {
-    let path = key.replace(['.', '['], SEPARATOR).replace(']', "");
-    format!("{PREFIX}{}", path.to_uppercase())
 }
 
 /// Lays the environment over what is there. A list of it replaces the file's.

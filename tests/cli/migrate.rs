@@ -233,3 +233,15 @@ fn no_refusal_prints_the_password() {
         }
     }
 }
+
+/// A password that the service's own store needs stands in the way of no other.
+#[test]
+fn a_configured_password_is_of_no_matter_to_a_store_without_one() {
+    let folder = TempDir::new().unwrap();
+    let mut command = kootask();
+    command
+        .args(["migrate", "--store", &sqlite(&folder)])
+        .env("KOOTASK__STORE__URL", "postgres://me@db/tasks")
+        .env("KOOTASK__STORE__PASSWORD", SECRET);
+    said(&outcome(&mut command));
+}

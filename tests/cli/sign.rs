@@ -215,6 +215,21 @@ fn an_empty_secret_is_none() {
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
 }
 
+/// It is no part of the secret that the service knows.
+#[test]
+fn a_secret_that_begins_with_a_byte_order_mark_is_refused() {
+    let mut command = kootask();
+    command
+        .arg("sign")
+        .args(APP)
+        .args(["GET", "http://h/"])
+        .env("KOOTASK_APP_SECRET", format!("\u{feff}{SECRET}"));
+    let outcome = outcome(&mut command);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.err.contains("byte order mark"), "{outcome:?}");
+    assert!(!outcome.err.contains(SECRET), "{outcome:?}");
+}
+
 #[test]
 fn what_cannot_be_signed_ends_with_1_and_is_named() {
     for (arguments, named) in [

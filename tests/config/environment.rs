@@ -309,7 +309,7 @@ fn a_mistake_names_the_variable_that_it_is_in() {
         (
             "KOOTASK__AUTH__APPS",
             "console",
-            "auth.apps: must be a list of tables, each under [[auth.apps]] (KOOTASK__AUTH__APPS)",
+            "auth.apps: its entries are numbered 0, 1, 2, … (KOOTASK__AUTH__APPS__0__…)",
         ),
         (
             "KOOTASK__SERVER",
@@ -331,7 +331,9 @@ fn an_entry_has_one_number() {
             &[(&name, "console"), ("KOOTASK__AUTH__APPS__0__APP_ID", "c")],
         );
         assert!(
-            said.contains("auth.apps: the variables of its entries are numbered 0, 1, 2, …"),
+            said.contains(
+                "auth.apps: its entries are numbered 0, 1, 2, … (KOOTASK__AUTH__APPS__0__…)"
+            ),
             "{said}"
         );
     }
