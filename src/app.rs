@@ -18,6 +18,7 @@ use crate::auth::Authenticator;
 use crate::auth::layer::AuthLayer;
 use crate::config::Config;
 use crate::directory::Directory;
+use crate::reload::Reload;
 use crate::shutdown::{self, Background};
 use crate::store::{self, OpenError, StoreContext};
 use crate::task::TaskService;
@@ -38,6 +39,7 @@ fn calls() -> Calls<TaskService> {
 /// The service, ready to be served.
 pub struct App {
     background: Background,
+    reload: Reload,
     authenticator: Arc<Authenticator>,
     repository: Arc<dyn TaskRepository>,
     tasks: TaskService,
@@ -81,15 +83,17 @@ impl App {
         repository: Arc<dyn TaskRepository>,
         background: Background,
     ) -> Self {
+        let reload = Reload::default();
         let directory = config
             .directory
             .file
             .clone()
             .map_or_else(Directory::default, |file| {
-                Directory::watch(file, &background.tasks(), background.token())
+                Directory::watch(file, &reload, &background.tasks(), background.token())
             });
         Self {
             background,
+            reload,
             tasks: TaskService::new(Arc::clone(&repository), Arc::new(directory)),
             authenticator: Arc::new(Authenticator::new(
                 config.auth.mode,
@@ -138,6 +142,12 @@ impl App {
     #[must_use]
     pub fn tasks(&self) -> TaskService {
         self.tasks.clone()
+    }
+
+    /// Has what is reloadable read its files anew: the user directory.
+    #[must_use]
+    pub fn reload(&self) -> Reload {
+        self.reload.clone()
     }
 
     /// Ends all but the listener, within a few seconds: closes the store, which

@@ -10,7 +10,7 @@ use self::imports::Import;
 
 /// The rooms from the top to the bottom, each with those it may import. A room
 /// imports rooms below it alone, so there can be no circle.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -30,6 +30,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
             "auth",
             "store",
             "directory",
+            "reload",
             "shutdown",
             "web",
             "task",
@@ -43,7 +44,8 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("stand_in", &["auth", "web", "task"]),
     ("auth", &["web", "task"]),
     ("store", &["task"]),
-    ("directory", &["task"]),
+    ("directory", &["reload", "task"]),
+    ("reload", &[]),
     ("shutdown", &[]),
     ("logging", &[]),
     ("web", &[]),
