@@ -1,18 +1,20 @@
 //! `kootask serve`: the service.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::CommandError;
 use crate::app::App;
 use crate::auth::AuthMode;
 use crate::config::{Config, Defaults};
 use crate::logging;
+use crate::reload::Reload;
 use crate::server::Server;
 use crate::task::clock::SystemClock;
 
@@ -69,7 +71,7 @@ impl Serve {
         for warning in config.warnings(Timestamp::now()) {
             tracing::warn!("{warning}");
         }
-        serve(&config, |address| tracing::info!(%address, "listening"))
+        serve(&config, |_| ())
     }
 }
 
@@ -83,6 +85,7 @@ pub(super) fn require_credential(config: &Config) -> Result<(), CommandError> {
 }
 
 /// Runs the service until SIGTERM or SIGINT; `listening` is told its address.
+/// SIGHUP reloads what is reloadable.
 pub(super) fn serve(
     config: &Config,
     listening: impl FnOnce(SocketAddr),
@@ -98,6 +101,8 @@ pub(super) fn serve(
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
         );
+        // From here on it ends nothing, though there is nothing to reload yet.
+        let hangup = signal(SignalKind::hangup())?;
         let mut shutdown = pin!(async {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -109,12 +114,27 @@ pub(super) fn serve(
             // It can wait for a database.
             () = &mut shutdown => return Ok(()),
         };
+        let reload = app.reload();
         let server = Server::bind(app, config.server.listen, config.server.shutdown_grace)
             .map_err(|error| format!("cannot listen on {}: {error}", config.server.listen))?;
-        listening(server.address()?);
-        Ok(server.run(shutdown).await?)
+        let address = server.address()?;
+        listening(address);
+        tracing::info!(target: logging::READY, %address, "ready");
+        tokio::select! {
+            served = server.run(shutdown) => Ok(served?),
+            never = reload_at(hangup, reload) => match never {},
+        }
     });
     // What had to end has been waited for; a thread that hangs is left.
     runtime.shutdown_background();
     served
+}
+
+/// Reloads with each of these signals.
+async fn reload_at(mut signal: Signal, reload: Reload) -> Infallible {
+    while let Some(()) = signal.recv().await {
+        tracing::info!("reloading, as asked by SIGHUP");
+        reload.ask();
+    }
+    std::future::pending().await
 }

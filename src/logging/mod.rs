@@ -19,6 +19,10 @@ use self::buffer::LogBuffer;
 pub use self::buffer::LogGuard;
 use self::json::{JsonLines, SpanFields};
 
+/// The target of the line that tells that the service is ready. Programs wait for
+/// it, so it is written whatever `RUST_LOG` says.
+pub const READY: &str = "kootask::ready";
+
 /// Starts to log to standard output: `info` and above, unless `RUST_LOG` says
 /// otherwise, as in `RUST_LOG=kootask=debug,warn`.
 ///
@@ -32,6 +36,7 @@ pub fn start() -> Result<LogGuard, Box<dyn std::error::Error>> {
             .map_err(|error| format!("RUST_LOG={directives}: {error}"))?,
         Err(_) => Targets::new().with_default(LevelFilter::INFO),
     };
+    let levels = levels.with_target(READY, LevelFilter::INFO);
     let (buffer, guard) = LogBuffer::start(io::stdout())?;
     let lines = fmt::layer().with_writer(buffer);
     let lines = if io::stdout().is_terminal() {

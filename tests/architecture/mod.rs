@@ -15,7 +15,8 @@ const ROOMS: [(&str, &[&str]); 17] = [
     (
         "cli",
         &[
-            "server", "app", "config", "api", "auth", "store", "shutdown", "logging", "web", "task",
+            "server", "app", "config", "api", "auth", "store", "reload", "shutdown", "logging",
+            "web", "task",
         ],
     ),
     ("server", &["app", "shutdown", "web"]),

@@ -8,6 +8,7 @@ mod serve;
 mod sign;
 mod sign_curl;
 mod sign_explain;
+mod signals;
 
 use std::process::{Command, Stdio};
 

@@ -12,17 +12,17 @@ use crate::support::client::{Call, TRANSFER, USER};
 use crate::support::process::{kootask, send_signal};
 
 /// A running `kootask serve`; killed when dropped.
-struct Service {
-    child: Child,
-    log: BufReader<ChildStdout>,
-    address: SocketAddr,
+pub(super) struct Service {
+    pub(super) child: Child,
+    pub(super) log: BufReader<ChildStdout>,
+    pub(super) address: SocketAddr,
     /// The lines up to the address.
-    said: Vec<Value>,
+    pub(super) said: Vec<Value>,
 }
 
 impl Service {
     /// On a port of its own, with memory for a store, and what else is set.
-    fn start(set: impl FnOnce(&mut Command) -> &mut Command) -> Self {
+    pub(super) fn start(set: impl FnOnce(&mut Command) -> &mut Command) -> Self {
         let mut command = kootask();
         command
             .arg("serve")
@@ -35,10 +35,11 @@ impl Service {
         let mut said = Vec::new();
         let address = loop {
             let line = next_line(&mut log).expect("a line that tells the address");
-            let address = line["address"].as_str().map(|text| text.parse().unwrap());
+            let is_ready = line["message"] == "ready";
             said.push(line);
-            if let Some(address) = address {
-                break address;
+            if is_ready {
+                let address = &said.last().unwrap()["address"];
+                break address.as_str().unwrap().parse().unwrap();
             }
         };
         Self {
@@ -50,7 +51,7 @@ impl Service {
     }
 
     /// Sends the signal; the exit code and the rest of the log.
-    fn end(mut self, signal: &str) -> (Option<i32>, String) {
+    pub(super) fn end(mut self, signal: &str) -> (Option<i32>, String) {
         send_signal(&self.child, signal);
         let mut rest = String::new();
         self.log.read_to_string(&mut rest).unwrap();
@@ -65,14 +66,14 @@ impl Drop for Service {
     }
 }
 
-fn next_line(log: &mut impl BufRead) -> Option<Value> {
+pub(super) fn next_line(log: &mut impl BufRead) -> Option<Value> {
     let mut line = String::new();
     log.read_line(&mut line).unwrap();
     (!line.is_empty()).then(|| serde_json::from_str(&line).unwrap())
 }
 
 /// Lets the bearer of `token` in, as the refusal of an empty configuration says.
-fn admit<'a>(command: &'a mut Command, token: &str) -> &'a mut Command {
+pub(super) fn admit<'a>(command: &'a mut Command, token: &str) -> &'a mut Command {
     command
         .env(
             "KOOTASK__AUTH__TOKENS__0__TOKEN_SHA256",
