@@ -130,7 +130,7 @@ fn migrations(database: &Path) -> rusqlite::Result<String> {
 
 /// Deletes a file and what SQLite and the service lay beside it.
 fn remove(file: &Path) -> io::Result<()> {
-    for suffix in ["", "-wal", "-shm", ".lock"] {
+    for suffix in ["", "-wal", "-shm"] {
         let mut path = file.as_os_str().to_owned();
         path.push(suffix);
         match fs::remove_file(PathBuf::from(path)) {

@@ -25,12 +25,8 @@ fn serve_by(shell: &[&str], script: &str, place: &Place) -> Command {
 #[tokio::test]
 async fn a_file_that_may_not_grow_refuses_creates_until_it_may() {
     let place = Place::new();
-    // The signal, when not ignored, would end the process.
-    let process = TestProcess::start(serve_by(
-        &["env"],
-        "trap '' XFSZ; exec \"$0\" \"$@\"",
-        &place,
-    ));
+    // A signal comes with it, which by itself would end the process.
+    let process = place.serve();
     let limit_files = |most: u64| {
         let id = i32::try_from(process.id()).unwrap();
         let (_, hard) = Resource::FSIZE.get().unwrap();

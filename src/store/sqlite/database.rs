@@ -1,14 +1,16 @@
 //! The database file as the writer holds it: a connection and the indexes over
 //! it.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::batch::Batch;
+use super::files::{DatabaseFile, identity, look};
 use super::index::{Entry, Fingerprints, Index, IndexKind, SharedTail};
+use super::log::Log;
 use super::work::{Done, Work};
 use crate::store::queue::Job;
 use crate::store::row::CorruptRow;
@@ -17,8 +19,8 @@ use crate::task::idempotency;
 use crate::task::repository::StoreError;
 use crate::task::{TaskId, TaskParameters};
 
-/// WAL pages after which a commit also moves them into the database file.
-const CHECKPOINT_PAGES: u32 = 4096;
+/// The most rows that are named one by one where they cannot be read.
+const NAMED_ROWS: u64 = 10;
 /// The most expired keys deleted with one commit, for each row that it adds.
 const EXPIRED_PER_ROW: usize = 4;
 
@@ -32,12 +34,21 @@ pub(super) enum DatabaseError {
         path: PathBuf,
         error: std::io::Error,
     },
+    /// A file that was emptied counts as another.
     #[error("{}: another file is in the place of the one that was opened", .0.display())]
     Replaced(PathBuf),
     #[error(transparent)]
     Corrupt(#[from] CorruptRow),
     #[error("not JSON: {0}")]
     NotJson(#[from] serde_json::Error),
+}
+
+impl DatabaseError {
+    /// Whether it is the files that are wrong, and not the connection: it still
+    /// holds what the files may lack.
+    pub(super) const fn is_of_files(&self) -> bool {
+        matches!(self, Self::File { .. } | Self::Replaced(_))
+    }
 }
 
 impl From<DatabaseError> for StoreError {
@@ -50,6 +61,7 @@ impl From<DatabaseError> for StoreError {
 #[derive(Clone)]
 pub(super) struct Source {
     path: PathBuf,
+    file: Arc<DatabaseFile>,
     /// The file's device and inode. Another file in its place is not ours to
     /// write to, least of all with our log beside it.
     identity: (u64, u64),
@@ -59,31 +71,36 @@ pub(super) struct Source {
 
 /// The open database.
 pub(super) struct Database {
-    source: Source,
     connection: Connection,
+    log: Log,
     fingerprints: Fingerprints,
     keys: Index,
     source_users: Index,
+    /// Dropped last: it holds the lock.
+    source: Source,
 }
 
 impl Source {
-    /// The database that is at `path` now; its schema is up to date.
+    /// The database that is at `path` now, locked; its schema is up to date.
     pub(super) fn new(
         path: &Path,
+        file: DatabaseFile,
         clock: SharedClock,
         source_users: SharedTail,
     ) -> Result<Self, DatabaseError> {
         Ok(Self {
             path: path.to_owned(),
-            identity: identity(path)?,
+            file: Arc::new(file),
+            identity: identity(&look(path)?),
             clock,
             source_users,
         })
     }
 
-    /// Makes sure that the file is there and still the same.
+    /// Makes sure that the file is there, still the same, and not emptied.
     fn check(&self) -> Result<(), DatabaseError> {
-        if identity(&self.path)? == self.identity {
+        let metadata = look(&self.path)?;
+        if identity(&metadata) == self.identity && metadata.len() > 0 {
             Ok(())
         } else {
             Err(DatabaseError::Replaced(self.path.clone()))
@@ -100,10 +117,10 @@ impl Source {
         )?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
-        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         connection.set_prepared_statement_cache_capacity(64);
         let mut database = Database {
             source: self.clone(),
+            log: Log::begin(&connection, &self.file)?,
             fingerprints: Fingerprints::load(&connection)?,
             keys: Index::load(&connection, IndexKind::IdempotencyKey)?,
             source_users: Index::load(&connection, IndexKind::SourceUser)?,
@@ -153,14 +170,26 @@ impl Database {
         )?;
         let mut rows = statement.query([self.source_users.last_indexed()])?;
         let mut entries = Vec::new();
+        let mut unreadable: u64 = 0;
         while let Some(row) = rows.next()? {
-            let parameters: TaskParameters =
-                serde_json::from_slice(row.get_ref(2)?.as_bytes().unwrap_or_default())?;
-            if let TaskParameters::Transfer { src_user_id, .. } = parameters {
-                let tenant = row.get_ref(1)?.as_bytes().unwrap_or_default();
-                let user = src_user_id.as_str().as_bytes();
-                entries.push((self.fingerprints.of(tenant, user), row.get(0)?));
+            let id: i64 = row.get(0)?;
+            match serde_json::from_slice(row.get_ref(2)?.as_bytes().unwrap_or_default()) {
+                Ok(TaskParameters::Transfer { src_user_id, .. }) => {
+                    let tenant = row.get_ref(1)?.as_bytes().unwrap_or_default();
+                    let user = src_user_id.as_str().as_bytes();
+                    entries.push((self.fingerprints.of(tenant, user), id));
+                }
+                // It cannot be found by its user; all others can.
+                Ok(TaskParameters::BatchImport { .. }) | Err(_) => {
+                    unreadable = unreadable.saturating_add(1);
+                    if unreadable <= NAMED_ROWS {
+                        tracing::error!(task_id = id, "the row of a task is not readable");
+                    }
+                }
             }
+        }
+        if unreadable > 0 {
+            tracing::error!(rows = unreadable, "rows of tasks are not readable");
         }
         self.source_users.committed(&entries);
         Ok(())
@@ -182,6 +211,7 @@ impl Database {
     /// After an error the database must be opened anew.
     pub(super) fn commit(&mut self, jobs: &[Job<Work, Done>]) -> Result<Vec<Done>, DatabaseError> {
         self.source.check()?;
+        self.log.check()?;
         let now = self.source.clock.now();
         let expired = Self::expired(now);
         let transaction = self
@@ -197,10 +227,20 @@ impl Database {
         forget_keys(&transaction, expired, rows.saturating_mul(EXPIRED_PER_ROW))?;
         self.keys.maintain(&transaction, rows, expired)?;
         self.source_users.maintain(&transaction, rows, 0)?;
+        self.log.before_commit(&transaction)?;
         transaction.commit()?;
         self.keys.committed(&key_entries);
         self.source_users.committed(&source_user_entries);
+        self.log.committed(&self.connection)?;
         Ok(done)
+    }
+
+    /// Closes the database, whole and in one file where no other connection is
+    /// open.
+    pub(super) fn close(self) {
+        if let Err(error) = self.log.end(&self.connection) {
+            tracing::warn!(error = %error, "the database was not closed well");
+        }
     }
 }
 
@@ -213,15 +253,4 @@ fn forget_keys(transaction: &Transaction<'_>, expired: i64, most: usize) -> rusq
         )?
         .execute(params![expired, i64::try_from(most).unwrap_or(i64::MAX)])?;
     Ok(())
-}
-
-/// The device and inode of the file at `path`.
-fn identity(path: &Path) -> Result<(u64, u64), DatabaseError> {
-    match std::fs::metadata(path) {
-        Ok(metadata) => Ok((metadata.dev(), metadata.ino())),
-        Err(error) => Err(DatabaseError::File {
-            path: path.to_owned(),
-            error,
-        }),
-    }
 }

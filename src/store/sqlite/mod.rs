@@ -6,16 +6,18 @@
 //!
 //! A task is answered after its own commit and that commit's fsync
 //! (`synchronous = FULL`). One process owns a database file at a time, since
-//! the indexes' young entries live in its memory; a lock file keeps others out.
+//! the indexes' young entries live in its memory; a lock on the file itself keeps
+//! others out, by whatever name they reach it.
 
 mod batch;
 mod database;
+mod files;
 mod index;
+mod log;
 mod reader;
 mod work;
 mod writer;
 
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -23,8 +25,11 @@ use std::thread::JoinHandle;
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection};
+use tokio::signal::unix::SignalKind;
 
 use self::database::{Database, DatabaseError, Source};
+use self::files::DatabaseFile;
+pub use self::files::Lost;
 use self::index::SharedTail;
 use self::reader::Reader;
 use self::work::{Done, Work};
@@ -47,7 +52,7 @@ type WriteQueue = Queue<Work, Done>;
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The folder or the lock file cannot be made.
+    /// The folder or the file cannot be made or read.
     #[error("{}: {error}", path.display())]
     File {
         /// The folder or file.
@@ -58,6 +63,20 @@ pub enum OpenError {
     /// Another process has the database open.
     #[error("{}: another process has this store open", .0.display())]
     InUse(PathBuf),
+    /// The file is no SQLite database.
+    #[error("{}: this is not a SQLite database; it was left as it is", .0.display())]
+    NotADatabase(PathBuf),
+    /// Another program made the database.
+    #[error("{}: this is the database of another program; it was left as it is", .0.display())]
+    Foreign(PathBuf),
+    /// Something of the database is missing.
+    #[error("{}: {what}", path.display())]
+    Lost {
+        /// The database.
+        path: PathBuf,
+        /// What.
+        what: Lost,
+    },
     /// The schema is not, and cannot be made, what this program needs.
     #[error("{}: {error}", path.display())]
     Schema {
@@ -91,20 +110,23 @@ impl SqliteStore {
     ///
     /// [`OpenError`].
     pub async fn open(path: &Path, context: StoreContext) -> Result<Self, OpenError> {
-        let lock = lock(path)?;
+        survive_a_file_size_limit();
+        let file = lock(path)?;
+        file.warn_of_a_log_apart();
         prepare_schema(path, context.migrate).await?;
         let unreadable = |error: DatabaseError| OpenError::Unreadable {
             path: path.to_owned(),
             error: error.into(),
         };
         let tail = SharedTail::default();
-        let source = Source::new(path, context.clock.clone(), tail.clone()).map_err(unreadable)?;
+        let source =
+            Source::new(path, file, context.clock.clone(), tail.clone()).map_err(unreadable)?;
         let database = source.open().map_err(unreadable)?;
         let last = database.last_task_id().map_err(unreadable)?;
         let reader = Reader::new(path, database.fingerprints(), tail);
         let queue = Arc::new(WriteQueue::default());
         let writer =
-            spawn_writer(Arc::clone(&queue), database, lock).map_err(|error| OpenError::File {
+            spawn_writer(Arc::clone(&queue), database).map_err(|error| OpenError::File {
                 path: path.to_owned(),
                 error,
             })?;
@@ -119,40 +141,26 @@ impl SqliteStore {
 
 /// Starts the writer. It holds the lock, so that the file is free when, and not
 /// before, the last commit is done.
-fn spawn_writer(
-    queue: Arc<WriteQueue>,
-    database: Database,
-    lock: File,
-) -> std::io::Result<JoinHandle<()>> {
+fn spawn_writer(queue: Arc<WriteQueue>, database: Database) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name("sqlite-writer".to_owned())
-        .spawn(move || {
-            writer::run(&queue, database);
-            drop(lock);
-        })
+        .spawn(move || writer::run(&queue, database))
 }
 
-/// Makes the folder and takes the lock beside the database.
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let failed = |path: &Path, error| OpenError::File {
-        path: path.to_owned(),
-        error,
-    };
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+/// Has a write beyond the limit of a file's size (`RLIMIT_FSIZE`) fail, rather
+/// than end the process.
+fn survive_a_file_size_limit() {
+    // Whoever handles the signal no longer dies of it; there is nothing to do.
+    if let Err(error) = tokio::signal::unix::signal(SignalKind::from_raw(libc::SIGXFSZ)) {
+        tracing::warn!(error = %error, "a limit of the file size would end the process");
     }
-    let mut lock_path = path.as_os_str().to_owned();
-    lock_path.push(".lock");
-    let lock_path = PathBuf::from(lock_path);
-    let file = File::create(&lock_path).map_err(|error| failed(&lock_path, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
-        Err(TryLockError::Error(error)) => Err(failed(&lock_path, error)),
-    }
+}
+
+/// Takes the database, if it is ours to have and nothing of it is lost.
+fn lock(path: &Path) -> Result<DatabaseFile, OpenError> {
+    let file = DatabaseFile::lock(path)?;
+    file.check()?;
+    Ok(file)
 }
 
 /// Brings the schema of the database at `path` up to date; creates it at need.

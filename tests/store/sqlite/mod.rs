@@ -1,13 +1,15 @@
 //! What only the SQLite store does.
 
 mod clock;
+mod exclusion;
 mod index;
+mod lost_files;
 mod opening;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kootask::store::sqlite::SqliteStore;
+use kootask::store::sqlite::{OpenError, SqliteStore};
 use kootask::task::repository::TaskRepository;
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -33,11 +35,16 @@ impl Place {
     }
 
     async fn open(&self) -> Arc<dyn TaskRepository> {
-        Arc::new(
-            SqliteStore::open(&self.path(), self.clock.context(NODE))
-                .await
-                .unwrap(),
-        )
+        Arc::new(self.try_open(&self.path()).await.unwrap())
+    }
+
+    async fn try_open(&self, path: &Path) -> Result<SqliteStore, OpenError> {
+        SqliteStore::open(path, self.clock.context(NODE)).await
+    }
+
+    /// Why the database at `path` is refused.
+    async fn refusal(&self, path: &Path) -> OpenError {
+        self.try_open(path).await.err().expect("it was opened")
     }
 }
 
