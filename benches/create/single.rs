@@ -15,13 +15,16 @@ use kootask::auth::STAND_IN_TENANT;
 use kootask::config::{AppConfig, Config, Defaults};
 use kootask::server::Server;
 use kootask::store::{self, StoreUrl};
+use kootask::task::attempt::History;
 use kootask::task::clock::SystemClock;
 use kootask::task::id::{IdError, IdGenerator};
 use kootask::task::idempotency::Idempotency;
-use kootask::task::life_cycle::Transition;
+use kootask::task::import::ImportFailure;
+use kootask::task::life_cycle::Command;
 use kootask::task::list::Page;
-use kootask::task::repository::{Created, StoreError, TaskRepository};
-use kootask::task::{Identifier, ImportResult, NewTask, Task, TaskId, TaskParameters, TenantId};
+use kootask::task::repository::{ApplyError, Created, StoreError, TaskRepository};
+use kootask::task::scope::Target;
+use kootask::task::{Identifier, NewTask, Task, TaskId, TaskParameters, TenantId};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Row};
 
@@ -119,10 +122,17 @@ impl SingleStore {
                 id => break id?,
             }
         };
-        let src_user_id = match &task.parameters {
-            TaskParameters::Transfer { src_user_id, .. } => Some(src_user_id.as_str()),
-            TaskParameters::BatchImport { .. } => None,
+        // The benchmark's load is transfers alone.
+        let TaskParameters::Transfer {
+            src_user_id,
+            dst_user_id,
+        } = &task.parameters
+        else {
+            return Err(StoreError::Closed);
         };
+        let init_params = serde_json::json!({
+            "srcUserId": src_user_id.as_str(), "dstUserId": dst_user_id.as_str(),
+        });
         let row = sqlx::query(INSERT)
             .bind(&key.key[..])
             .bind(&key.body[..])
@@ -133,16 +143,19 @@ impl SingleStore {
             )
             .bind(task.tenant_id.as_str())
             .bind(task.user_id.as_str())
-            .bind(task.parameters.task_type() as i16)
+            .bind(TRANSFER)
             .bind(task.locale)
-            .bind(serde_json::to_string(&task.parameters).map_err(failed)?)
-            .bind(src_user_id)
+            .bind(init_params.to_string())
+            .bind(src_user_id.as_str())
             .fetch_one(&mut *connection)
             .await?;
         let created: i64 = row.try_get(0)?;
         Ok(Created::New(TaskId::new(created).unwrap()))
     }
 }
+
+/// The number of a transfer in the column `task_type`.
+const TRANSFER: i16 = 0;
 
 fn failed(error: impl Error + Send + Sync + 'static) -> StoreError {
     StoreError::Failed(Arc::new(error))
@@ -199,16 +212,21 @@ impl TaskRepository for SingleStore {
         not_asked()
     }
 
-    fn import_result(&self, _: TaskId) -> BoxFuture<'_, Result<ImportResult, StoreError>> {
+    fn failures<'a>(
+        &'a self,
+        _: &'a Task,
+        _: u64,
+        _: u32,
+    ) -> BoxFuture<'a, Result<Vec<ImportFailure>, StoreError>> {
         not_asked()
     }
 
-    fn take_step(
-        &self,
-        _: TaskId,
-        _: Transition,
-    ) -> BoxFuture<'_, Result<Option<Task>, StoreError>> {
+    fn history<'a>(&'a self, _: &'a Task) -> BoxFuture<'a, Result<History, StoreError>> {
         not_asked()
+    }
+
+    fn apply(&self, _: Target, _: Command) -> BoxFuture<'_, Result<Task, ApplyError>> {
+        Box::pin(std::future::ready(Err(StoreError::Closed.into())))
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -7,6 +7,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::examples;
+use super::wire;
 use crate::auth::Caller;
 use crate::task::{Identifier, TaskId, TaskService, TaskStatus, TaskType};
 use crate::web::call::{Access, Call, in_path};
@@ -86,11 +87,11 @@ async fn detail(
     Ok(envelope::json(&DetailAnswer {
         task_id: task.id.to_string(),
         task_name: tasks.task_name(&task),
-        task_type: task.parameters.task_type() as u8,
+        task_type: wire::task_type_number(task.parameters.task_type()),
         tenant_id: task.tenant_id.as_str().to_owned(),
         user_id: task.user_id.to_string(),
-        status: task.status as u8,
-        result_code: task.result_code,
+        status: wire::status_number(task.status),
+        result_code: task.result_code.map(|code| code.to_string()),
         code: 0,
         msg: context.success(),
     }))

@@ -11,6 +11,7 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 
 use super::examples;
 use super::schemas::Time;
+use super::wire;
 use crate::auth::Caller;
 use crate::task::list::{Filter, Order, Page};
 use crate::task::{Identifier, Task, TaskId, TaskService, TaskStatus, TaskType};
@@ -181,7 +182,7 @@ fn read_page(query: Option<&str>) -> Result<(Page, u16), ApiError> {
     let mut query = Query::parse(query);
     let task_type = query.one("taskType", |text| {
         let number = text.parse().map_err(|_| Reason::NotAnInteger)?;
-        TaskType::from_number(number).ok_or(Reason::UnknownTaskType)
+        wire::task_type(number).ok_or(Reason::UnknownTaskType)
     });
     let given: Vec<String> = query.all("status").map(str::to_owned).collect();
     let mut statuses = Vec::new();
@@ -190,9 +191,16 @@ fn read_page(query: Option<&str>) -> Result<(Page, u16), ApiError> {
         .flat_map(|list| list.split(','))
         .filter(|text| !text.is_empty())
     {
-        match text.trim().parse().ok().and_then(TaskStatus::from_number) {
-            Some(status) => statuses.push(status),
-            None => query.refuse("status", Reason::UnknownStatus),
+        let before = statuses.len();
+        statuses.extend(
+            text.trim()
+                .parse()
+                .ok()
+                .into_iter()
+                .flat_map(wire::statuses),
+        );
+        if statuses.len() == before {
+            query.refuse("status", Reason::UnknownStatus);
         }
     }
     let size = query.one("pageSize", |text| match text.parse() {
@@ -221,13 +229,13 @@ fn item(tasks: &TaskService, task: Task) -> Result<TaskItem, ApiError> {
     Ok(TaskItem {
         task_id: task.id.to_string(),
         task_name: tasks.task_name(&task),
-        task_type: task.parameters.task_type() as u8,
+        task_type: wire::task_type_number(task.parameters.task_type()),
         tenant_id: task.tenant_id.as_str().to_owned(),
         user_id: task.user_id.to_string(),
-        status: task.status as u8,
-        init_params: serde_json::to_string(&task.parameters).map_err(ApiError::internal)?,
+        status: wire::status_number(task.status),
+        init_params: wire::init_params(&task.parameters).map_err(ApiError::internal)?,
         locale: task.locale,
-        result_code: task.result_code,
+        result_code: task.result_code.map(|code| code.to_string()),
         create_time: time(task.id.created_at()),
         start_time: task.started_at.map(time),
         end_time: task.ended_at.map(time),

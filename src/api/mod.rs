@@ -11,6 +11,7 @@ mod loose;
 mod recipient;
 mod result;
 mod schemas;
+mod wire;
 
 pub use self::create::PATH as CREATE;
 pub use self::detail::PATH as DETAIL;

@@ -9,9 +9,10 @@ use utoipa::openapi::Deprecated;
 use utoipa::openapi::path::ParameterBuilder;
 
 use super::examples;
+use super::wire::ImportFailure;
 use crate::auth::Caller;
 use crate::task::service::ImportResultError;
-use crate::task::{ImportFailure, TaskId, TaskService};
+use crate::task::{TaskId, TaskService};
 use crate::web::call::{Access, Call, query, schema};
 use crate::web::context::Context;
 use crate::web::envelope;
@@ -96,9 +97,13 @@ async fn result(
         .await?;
     Ok(envelope::json(&ResultAnswer {
         data: ResultData {
-            success_count: result.success_count,
-            fail_count: result.fail_count,
-            fail_info_list: result.failures,
+            success_count: result.counts.succeeded,
+            fail_count: result.counts.failed,
+            fail_info_list: result
+                .failures
+                .into_iter()
+                .map(ImportFailure::from)
+                .collect(),
         },
         code: 0,
         msg: context.success(),

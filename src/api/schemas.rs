@@ -4,6 +4,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::wire;
 use crate::task::{TaskId, TaskStatus, TaskType};
 use crate::web::call::schema;
 
@@ -32,7 +33,7 @@ impl ToSchema for TaskType {}
 impl PartialSchema for TaskType {
     fn schema() -> RefOr<Schema> {
         schema::integer()
-            .enum_values(Some(Self::ALL.map(|kind| kind as u8)))
+            .enum_values(Some(Self::ALL.map(wire::task_type_number)))
             .description(Some("0: transfer and deletion; 1: batch import."))
             .into()
     }
@@ -43,7 +44,7 @@ impl ToSchema for TaskStatus {}
 impl PartialSchema for TaskStatus {
     fn schema() -> RefOr<Schema> {
         schema::integer()
-            .enum_values(Some(Self::ALL.map(|status| status as u8)))
+            .enum_values(Some(wire::status_numbers()))
             .description(Some("0: NEW; 1: EXECUTING; 2: SUCCESS; 3: FAILED."))
             .into()
     }

@@ -1,130 +1,569 @@
-//! The life of a task: NEW → EXECUTING → SUCCESS or FAILED.
+//! The life of a task, written once: every command, in every status.
+//!
+//! ```text
+//! NEW ──claim──> EXECUTING ──complete──> SUCCESS
+//!                 │  ▲   └──fail, lease ends──> FAILED
+//!                 ▼  │claim                       │retry
+//!                WAITING <────────────────────────┘
+//! ```
+//!
+//! Contract: `worker.md`, "States" and "Laws".
+
+#[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "the tests count seconds, and may panic"
+)]
+mod laws;
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{ImportResult, Task, TaskStatus, TaskType};
+use super::attempt::{
+    Action, ActionKind, Actor, Attempt, AttemptEnd, Claim, EndedAttempt, Fence, GRACE,
+};
+use super::import::{ImportCounts, ImportFailure};
+use super::retry::Backoff;
+use super::{Identifier, ResultCode, Task, TaskStatus, TaskType};
 
-/// A step of a task's life.
+/// How long a task that was given back waits.
+const RELEASE_DELAY: Duration = Duration::from_secs(1);
+/// How often an attempt's progress is written at most.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Something that shall happen to a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Transition {
+pub enum Command {
+    /// An attempt begins.
+    Claim {
+        /// By whom, and under which lease.
+        claim: Claim,
+        /// The longest that the attempt may take.
+        timeout: Duration,
+    },
+    /// The worker is still at it.
+    Heartbeat {
+        /// Which attempt.
+        report: Report,
+        /// How far it is, if it says so.
+        counts: Option<ImportCounts>,
+        /// The longest that the attempt may take.
+        timeout: Duration,
+    },
+    /// The task is done.
+    Complete {
+        /// Which attempt.
+        report: Report,
+        /// What it did, if it says so.
+        counts: Option<ImportCounts>,
+    },
+    /// The attempt failed.
+    Fail {
+        /// Which attempt.
+        report: Report,
+        /// Why, if it says so.
+        code: Option<ResultCode>,
+        /// Whether and when the task shall be tried again.
+        retry: Option<Backoff>,
+    },
+    /// The worker gives the task back, uncounted.
+    Release(Report),
+    /// Users that the import could not take.
+    RecordFailures {
+        /// Which attempt.
+        report: Report,
+        /// The position of the first row, from 0.
+        from: u64,
+        /// The rows.
+        rows: Vec<ImportFailure>,
+    },
+    /// The lease of the attempt with this fence ended. Of the store alone.
+    LoseLease {
+        /// Which attempt.
+        fence: Fence,
+        /// When the task shall be tried again.
+        retry: Backoff,
+    },
+    /// The task shall not be started, or shall stop.
+    Cancel(Actor),
+    /// A failed task shall be tried again.
+    Retry(Actor),
+    /// A step without a worker and its lease: of a stand-in, or a program that
+    /// embeds the service.
+    Step(Step),
+}
+
+/// Which attempt a worker speaks of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The attempt's fence.
+    pub fence: Fence,
+    /// The name of the worker's credential: none but the one that claimed the
+    /// task is believed.
+    pub holder: Identifier,
+}
+
+/// A step of a task's life that no worker takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
     /// Its execution begins.
     Start,
     /// A batch import has come this far.
-    Progress(ImportResult),
-    /// It ended well.
+    Progress(ImportCounts),
+    /// It ends well.
     Succeed,
-    /// It failed, with this KooDrive code (`18…`).
-    Fail(String),
+    /// It fails.
+    Fail(ResultCode),
 }
 
-/// The task is not in a status that the step can be taken from.
+/// What a store must write beside the task, in the same commit.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Effects {
+    /// Whether the task itself changed.
+    pub changed: bool,
+    /// What becomes of its lease.
+    pub lease: LeaseChange,
+    /// An attempt that ended, to be appended.
+    pub ended: Option<EndedAttempt>,
+    /// Rows to be appended, of the attempt that runs.
+    pub failures: Option<NewFailures>,
+    /// What a tenant did, to be appended.
+    pub action: Option<Action>,
+}
+
+/// What becomes of a task's lease. Leases are measured by the store, by a clock
+/// that never steps: the machine's monotonic one, or the database's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LeaseChange {
+    /// Nothing.
+    #[default]
+    None,
+    /// It stands for this long, from the commit on.
+    For(Duration),
+    /// It is over.
+    Over,
+}
+
+/// Rows that an import could not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewFailures {
+    /// The attempt that they are of.
+    pub fence: Fence,
+    /// The position of the first of them, from 0.
+    pub first: u64,
+    /// The rows.
+    pub rows: Vec<ImportFailure>,
+}
+
+/// Why a task is left as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a task in status {from:?} cannot take this step")]
-pub struct InvalidTransition {
+#[error("refused of a task in status {found:?}: {reason:?}")]
+pub struct Refusal {
     /// The status that the task is in.
-    pub from: TaskStatus,
+    pub found: TaskStatus,
+    /// What stands in the way.
+    pub reason: RefusalReason,
+}
+
+/// What stands in the way of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalReason {
+    /// The status alone.
+    Status,
+    /// The task was started again since, or the attempt is another credential's.
+    Superseded,
+    /// The attempt is over.
+    AttemptOver,
+    /// The task has ended.
+    Ended,
+    /// The task is no batch import.
+    NotABatchImport,
+    /// Rows are missing before the first: it must be this position.
+    Gap {
+        /// The number of rows so far.
+        next: u64,
+    },
+}
+
+/// What an attempt that ends leaves the task as.
+enum Ending {
+    Success,
+    Failed(ResultCode),
+    Waiting(Duration),
 }
 
 impl Task {
-    /// Takes a step at `now`, to the millisecond. A batch import's result is kept
-    /// beside the task.
+    /// Applies a command at `at`, to the millisecond; what else is to be written.
     ///
     /// # Errors
     ///
-    /// [`InvalidTransition`]; the task is unchanged then.
-    pub fn take(&mut self, step: &Transition, now: Timestamp) -> Result<(), InvalidTransition> {
-        let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
-        let is_import = self.parameters.task_type() == TaskType::BatchImport;
-        match (self.status, step) {
-            (TaskStatus::New, Transition::Start) => {
-                self.status = TaskStatus::Executing;
-                self.started_at = Some(now);
+    /// [`Refusal`]; the task is unchanged then.
+    pub fn apply(&mut self, command: &Command, at: Timestamp) -> Result<Effects, Refusal> {
+        let at = Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at);
+        match command {
+            Command::Claim { claim, timeout } => self.claim(claim, *timeout, at),
+            Command::Heartbeat {
+                report,
+                counts,
+                timeout,
+            } => self.heartbeat(report, *counts, *timeout, at),
+            Command::Complete { report, counts } => self.complete(report, *counts, at),
+            Command::Fail {
+                report,
+                code,
+                retry,
+            } => self.fail(report, *code, *retry, at),
+            Command::Release(report) => self.release(report, at),
+            Command::RecordFailures { report, from, rows } => {
+                self.record_failures(report, *from, rows)
             }
-            (TaskStatus::Executing, Transition::Progress(_)) if is_import => {}
-            (TaskStatus::Executing, Transition::Succeed) => {
-                self.status = TaskStatus::Success;
-                self.ended_at = Some(now);
-            }
-            (TaskStatus::Executing, Transition::Fail(code)) => {
-                self.status = TaskStatus::Failed;
-                self.result_code = Some(code.clone());
-                self.ended_at = Some(now);
-            }
-            (from, _) => return Err(InvalidTransition { from }),
+            Command::LoseLease { fence, retry } => self.lose_lease(*fence, *retry, at),
+            Command::Cancel(actor) => self.cancel(actor, at),
+            Command::Retry(actor) => self.retry(actor, at),
+            Command::Step(step) => self.step(*step, at),
         }
-        Ok(())
+    }
+
+    fn claim(
+        &mut self,
+        claim: &Claim,
+        timeout: Duration,
+        at: Timestamp,
+    ) -> Result<Effects, Refusal> {
+        let is_due = match self.status {
+            TaskStatus::New => true,
+            TaskStatus::Waiting => self.due_at.is_none_or(|due| due <= at),
+            _ => false,
+        };
+        if !is_due {
+            return Err(self.refusal(RefusalReason::Status));
+        }
+        self.start(at);
+        self.attempt = Some(Attempt {
+            claim: claim.clone(),
+            started_at: at,
+            progress_at: None,
+        });
+        Ok(Effects {
+            changed: true,
+            lease: LeaseChange::For(claim.lease.saturating_add(GRACE).min(timeout)),
+            ..Effects::default()
+        })
+    }
+
+    fn start(&mut self, at: Timestamp) {
+        self.status = TaskStatus::Executing;
+        self.started_at = Some(at);
+        self.due_at = None;
+        self.fence = self.fence.next();
+        self.attempts_counted = self.attempts_counted.saturating_add(1);
+        // Another attempt begins from the start.
+        self.counts = ImportCounts::default();
+        self.failure_rows = 0;
+        self.attempt = None;
+    }
+
+    fn heartbeat(
+        &mut self,
+        report: &Report,
+        counts: Option<ImportCounts>,
+        timeout: Duration,
+        at: Timestamp,
+    ) -> Result<Effects, Refusal> {
+        self.running(report)?;
+        let Some(attempt) = &mut self.attempt else {
+            return Err(self.refusal(RefusalReason::Superseded));
+        };
+        let left = timeout.saturating_sub(since(attempt.started_at, at));
+        if left.is_zero() {
+            // It ends when its lease does.
+            return Err(self.refusal(RefusalReason::AttemptOver));
+        }
+        let lease = attempt.claim.lease.saturating_add(GRACE).min(left);
+        let is_due = attempt
+            .progress_at
+            .is_none_or(|last| since(last, at) >= PROGRESS_INTERVAL);
+        let changed = match counts {
+            Some(counts) if counts != self.counts && is_due => {
+                attempt.progress_at = Some(at);
+                self.counts = counts;
+                true
+            }
+            _ => false,
+        };
+        Ok(Effects {
+            changed,
+            lease: LeaseChange::For(lease),
+            ..Effects::default()
+        })
+    }
+
+    fn complete(
+        &mut self,
+        report: &Report,
+        counts: Option<ImportCounts>,
+        at: Timestamp,
+    ) -> Result<Effects, Refusal> {
+        if self.status == TaskStatus::Success && self.is_last(report) {
+            return Ok(Effects::default());
+        }
+        self.running(report)?;
+        if let Some(counts) = counts {
+            self.counts = counts;
+        }
+        Ok(self.end_attempt(AttemptEnd::Succeeded, None, Ending::Success, at))
+    }
+
+    fn fail(
+        &mut self,
+        report: &Report,
+        code: Option<ResultCode>,
+        retry: Option<Backoff>,
+        at: Timestamp,
+    ) -> Result<Effects, Refusal> {
+        if self.status == TaskStatus::Failed && self.is_last(report) {
+            return Ok(Effects::default());
+        }
+        self.running(report)?;
+        let ending = match retry {
+            Some(_) if self.cancel_requested => Ending::Failed(ResultCode::CANCELLED_BY_WORKER),
+            Some(backoff) => self.next_try(backoff),
+            None => Ending::Failed(code.unwrap_or(ResultCode::FAILED_WITHOUT_CODE)),
+        };
+        Ok(self.end_attempt(AttemptEnd::Failed, code, ending, at))
+    }
+
+    fn release(&mut self, report: &Report, at: Timestamp) -> Result<Effects, Refusal> {
+        self.running(report)?;
+        let ending = if self.cancel_requested {
+            Ending::Failed(ResultCode::CANCELLED_BY_WORKER)
+        } else {
+            self.attempts_counted = self.attempts_counted.saturating_sub(1);
+            Ending::Waiting(RELEASE_DELAY)
+        };
+        Ok(self.end_attempt(AttemptEnd::Released, None, ending, at))
+    }
+
+    fn lose_lease(
+        &mut self,
+        fence: Fence,
+        retry: Backoff,
+        at: Timestamp,
+    ) -> Result<Effects, Refusal> {
+        if self.status != TaskStatus::Executing || self.fence != fence || self.attempt.is_none() {
+            return Err(self.refusal(RefusalReason::Superseded));
+        }
+        let ending = if self.cancel_requested {
+            Ending::Failed(ResultCode::CANCELLED_WORKER_LOST)
+        } else {
+            self.next_try(retry)
+        };
+        Ok(self.end_attempt(AttemptEnd::Lost, None, ending, at))
+    }
+
+    fn record_failures(
+        &mut self,
+        report: &Report,
+        from: u64,
+        rows: &[ImportFailure],
+    ) -> Result<Effects, Refusal> {
+        self.running(report)?;
+        if self.parameters.task_type() != TaskType::BatchImport {
+            return Err(self.refusal(RefusalReason::NotABatchImport));
+        }
+        let Some(known) = self.failure_rows.checked_sub(from) else {
+            return Err(self.refusal(RefusalReason::Gap {
+                next: self.failure_rows,
+            }));
+        };
+        let known = usize::try_from(known).unwrap_or(usize::MAX);
+        let new = rows.get(known..).unwrap_or_default();
+        if new.is_empty() {
+            return Ok(Effects::default());
+        }
+        let first = self.failure_rows;
+        self.failure_rows = first.saturating_add(new.len() as u64);
+        self.counts.failed = self.counts.failed.max(self.failure_rows);
+        Ok(Effects {
+            changed: true,
+            failures: Some(NewFailures {
+                fence: self.fence,
+                first,
+                rows: new.to_vec(),
+            }),
+            ..Effects::default()
+        })
+    }
+
+    fn cancel(&mut self, actor: &Actor, at: Timestamp) -> Result<Effects, Refusal> {
+        match self.status {
+            TaskStatus::New | TaskStatus::Waiting => {
+                self.end(Ending::Failed(ResultCode::CANCELLED_BEFORE_START), at);
+            }
+            TaskStatus::Executing if self.cancel_requested => return Ok(Effects::default()),
+            TaskStatus::Executing => {}
+            TaskStatus::Failed if self.cancel_requested => return Ok(Effects::default()),
+            TaskStatus::Success | TaskStatus::Failed => {
+                return Err(self.refusal(RefusalReason::Ended));
+            }
+        }
+        self.cancel_requested = true;
+        Ok(Effects::of_action(ActionKind::Cancel, actor, at))
+    }
+
+    fn retry(&mut self, actor: &Actor, at: Timestamp) -> Result<Effects, Refusal> {
+        if self.status != TaskStatus::Failed {
+            return Err(self.refusal(RefusalReason::Status));
+        }
+        self.status = TaskStatus::Waiting;
+        self.result_code = None;
+        self.started_at = None;
+        self.ended_at = None;
+        self.due_at = Some(at);
+        self.attempts_counted = 0;
+        self.cancel_requested = false;
+        Ok(Effects::of_action(ActionKind::Retry, actor, at))
+    }
+
+    fn step(&mut self, step: Step, at: Timestamp) -> Result<Effects, Refusal> {
+        let is_import = self.parameters.task_type() == TaskType::BatchImport;
+        let ending = match (self.status, step) {
+            (TaskStatus::New | TaskStatus::Waiting, Step::Start) => {
+                self.start(at);
+                return Ok(Effects::of_change());
+            }
+            (TaskStatus::Executing, Step::Progress(counts)) if is_import => {
+                self.counts = counts;
+                return Ok(Effects::of_change());
+            }
+            (TaskStatus::Executing, Step::Succeed) => Ending::Success,
+            (TaskStatus::Executing, Step::Fail(code)) => Ending::Failed(code),
+            _ => return Err(self.refusal(RefusalReason::Status)),
+        };
+        let (end, code) = match step {
+            Step::Fail(code) => (AttemptEnd::Failed, Some(code)),
+            _ => (AttemptEnd::Succeeded, None),
+        };
+        Ok(self.end_attempt(end, code, ending, at))
+    }
+
+    /// Whether the task is due again after the failure of a counted attempt.
+    fn next_try(&self, backoff: Backoff) -> Ending {
+        if self.attempts_counted < backoff.max_attempts {
+            Ending::Waiting(backoff.delay(self.attempts_counted))
+        } else {
+            Ending::Failed(ResultCode::ATTEMPTS_USED_UP)
+        }
+    }
+
+    fn end_attempt(
+        &mut self,
+        end: AttemptEnd,
+        code: Option<ResultCode>,
+        ending: Ending,
+        at: Timestamp,
+    ) -> Effects {
+        let ended = self
+            .attempt
+            .as_ref()
+            // Of the one that succeeded the task itself tells.
+            .filter(|_| end != AttemptEnd::Succeeded)
+            .map(|attempt| EndedAttempt {
+                fence: self.fence,
+                worker: attempt.claim.worker.clone(),
+                holder: attempt.claim.holder.clone(),
+                started_at: attempt.started_at,
+                ended_at: at,
+                end,
+                code,
+            });
+        self.end(ending, at);
+        Effects {
+            changed: true,
+            lease: LeaseChange::Over,
+            ended,
+            ..Effects::default()
+        }
+    }
+
+    fn end(&mut self, ending: Ending, at: Timestamp) {
+        self.due_at = None;
+        match ending {
+            Ending::Success => {
+                self.status = TaskStatus::Success;
+                self.ended_at = Some(at);
+            }
+            Ending::Failed(code) => {
+                self.status = TaskStatus::Failed;
+                self.result_code = Some(code);
+                self.ended_at = Some(at);
+            }
+            Ending::Waiting(delay) => {
+                self.status = TaskStatus::Waiting;
+                self.started_at = None;
+                self.due_at = Some(at.checked_add(delay).unwrap_or(Timestamp::MAX));
+            }
+        }
+    }
+
+    /// Makes sure that the attempt that is spoken of runs.
+    fn running(&self, report: &Report) -> Result<(), Refusal> {
+        let reason = if self.status.has_ended() {
+            RefusalReason::Ended
+        } else if !self.is_last(report) {
+            RefusalReason::Superseded
+        } else if self.status == TaskStatus::Executing {
+            return Ok(());
+        } else {
+            RefusalReason::AttemptOver
+        };
+        Err(self.refusal(reason))
+    }
+
+    /// Whether the attempt that is spoken of is the last one.
+    fn is_last(&self, report: &Report) -> bool {
+        let attempt = self.attempt.as_ref();
+        self.fence == report.fence
+            && attempt.is_some_and(|attempt| attempt.claim.holder == report.holder)
+    }
+
+    const fn refusal(&self, reason: RefusalReason) -> Refusal {
+        Refusal {
+            found: self.status,
+            reason,
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::task::{NewTask, TaskId, TaskParameters};
-
-    fn steps() -> impl Strategy<Value = Vec<Transition>> {
-        let step = prop_oneof![
-            Just(Transition::Start),
-            Just(Transition::Progress(ImportResult::default())),
-            Just(Transition::Succeed),
-            Just(Transition::Fail("18000205".to_owned())),
-        ];
-        proptest::collection::vec(step, 0..12)
-    }
-
-    fn task(is_import: bool) -> Task {
-        let id = |text: &str| text.parse().unwrap();
-        let parameters = if is_import {
-            TaskParameters::BatchImport {
-                result_id: id("r"),
-                org_id: id("o"),
-                org_user_id: id("u"),
-            }
-        } else {
-            TaskParameters::Transfer {
-                src_user_id: id("a"),
-                dst_user_id: id("b"),
-            }
-        };
-        let new = NewTask {
-            tenant_id: crate::task::Identifier::into(id("t")),
-            user_id: id("u"),
-            locale: "en-US",
-            parameters,
-        };
-        Task::new(TaskId::new(1).unwrap(), new)
-    }
-
-    proptest! {
-        #[test]
-        fn status_never_goes_back_and_an_ended_task_never_changes(
-            steps in steps(), is_import: bool
-        ) {
-            let mut task = task(is_import);
-            for (second, step) in steps.iter().enumerate() {
-                let before = task.clone();
-                let now = Timestamp::from_second(second as i64).unwrap();
-                let taken = task.take(step, now);
-                prop_assert!(task.status as u8 >= before.status as u8);
-                if taken.is_err() || before.ended_at.is_some() {
-                    prop_assert_eq!(&task, &before);
-                }
-            }
-        }
-
-        #[test]
-        fn times_and_code_are_there_exactly_when_the_status_says_so(
-            steps in steps(), is_import: bool
-        ) {
-            let mut task = task(is_import);
-            for step in &steps {
-                let _ = task.take(step, Timestamp::UNIX_EPOCH);
-                prop_assert_eq!(task.started_at.is_some(), task.status != TaskStatus::New);
-                let ended = matches!(task.status, TaskStatus::Success | TaskStatus::Failed);
-                prop_assert_eq!(task.ended_at.is_some(), ended);
-                prop_assert_eq!(task.result_code.is_some(), task.status == TaskStatus::Failed);
-            }
+impl Effects {
+    fn of_change() -> Self {
+        Self {
+            changed: true,
+            ..Self::default()
         }
     }
+
+    fn of_action(kind: ActionKind, actor: &Actor, at: Timestamp) -> Self {
+        Self {
+            changed: true,
+            action: Some(Action {
+                kind,
+                actor: actor.clone(),
+                at,
+            }),
+            ..Self::default()
+        }
+    }
+
+    /// Whether nothing is to be written or measured anew.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How much time has passed; none by a clock that stepped back.
+fn since(earlier: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(earlier)).unwrap_or_default()
 }

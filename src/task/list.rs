@@ -56,8 +56,10 @@ impl Filter {
     }
 }
 
-const fn bit(status: TaskStatus) -> u8 {
-    1 << status as u8
+fn bit(status: TaskStatus) -> u8 {
+    let position = TaskStatus::ALL.iter().position(|other| *other == status);
+    1_u8.checked_shl(position.unwrap_or_default() as u32)
+        .unwrap_or_default()
 }
 
 /// A page of a list.

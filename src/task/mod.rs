@@ -1,21 +1,30 @@
 //! Tasks and their rules: what a task is, its id, its idempotency and the
 //! service that creates it. Knows neither HTTP nor storage engines.
 
+pub mod attempt;
 pub mod clock;
 pub mod id;
 pub mod idempotency;
 pub mod identifier;
+pub mod import;
 pub mod life_cycle;
 pub mod list;
 pub mod repository;
+pub mod result_code;
+pub mod retry;
+pub mod scope;
 pub mod service;
+mod status;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
+use self::attempt::{Attempt, Fence};
 pub use self::id::TaskId;
 pub use self::identifier::Identifier;
+use self::import::ImportCounts;
+pub use self::result_code::ResultCode;
 pub use self::service::TaskService;
+pub use self::status::TaskStatus;
 
 /// The customer that a credential belongs to; its tasks are nobody else's.
 ///
@@ -37,60 +46,24 @@ impl From<Identifier> for TenantId {
     }
 }
 
-/// The `taskType` of the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
+/// What kind of task it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TaskType {
     /// Transfer a leaving user's files to another user and delete the account.
-    TransferAndDeletion = 0,
+    TransferAndDeletion,
     /// Import users in a batch.
-    BatchImport = 1,
+    BatchImport,
 }
 
 impl TaskType {
-    /// Both types, in the order of their numbers.
+    /// Every type.
     pub const ALL: [Self; 2] = [Self::TransferAndDeletion, Self::BatchImport];
-
-    /// The type of this number.
-    #[must_use]
-    pub fn from_number(number: i64) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| *kind as i64 == number)
-    }
 }
 
-/// The `status` of the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum TaskStatus {
-    /// Created, not started.
-    New = 0,
-    /// Being executed.
-    Executing = 1,
-    /// Ended well.
-    Success = 2,
-    /// Ended with a result code.
-    Failed = 3,
-}
-
-impl TaskStatus {
-    /// Every status, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::New, Self::Executing, Self::Success, Self::Failed];
-
-    /// The status of this number.
-    #[must_use]
-    pub fn from_number(number: i64) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|status| *status as i64 == number)
-    }
-}
-
-/// What a task was created with; its JSON is the `initParams` of the wire.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+/// What a task was created with.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TaskParameters {
     /// Of a [`TaskType::TransferAndDeletion`].
-    #[serde(rename_all = "camelCase")]
     Transfer {
         /// The leaving user.
         src_user_id: Identifier,
@@ -98,7 +71,6 @@ pub enum TaskParameters {
         dst_user_id: Identifier,
     },
     /// Of a [`TaskType::BatchImport`].
-    #[serde(rename_all = "camelCase")]
     BatchImport {
         /// The uploaded result that is imported.
         result_id: Identifier,
@@ -127,6 +99,9 @@ pub struct NewTask {
     pub tenant_id: TenantId,
     /// The user who asked for it.
     pub user_id: Identifier,
+    /// The name of the credential it was asked for with; `None` where none was
+    /// required.
+    pub created_by: Option<Identifier>,
     /// The BCP 47 tag of the language it was asked for in.
     pub locale: &'static str,
     /// What it shall do.
@@ -148,12 +123,31 @@ pub struct Task {
     pub parameters: TaskParameters,
     /// How far it is.
     pub status: TaskStatus,
-    /// Why it failed: a KooDrive code, `18…`. Only of [`TaskStatus::Failed`].
-    pub result_code: Option<String>,
-    /// When its execution began.
+    /// Why it failed. Only of [`TaskStatus::Failed`].
+    pub result_code: Option<ResultCode>,
+    /// When its execution began: the last attempt's, and none while it waits for
+    /// another.
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// The name of the credential it was created with, if there was one.
+    pub created_by: Option<Identifier>,
+    /// How often it was started.
+    pub fence: Fence,
+    /// The attempts that count against the limit, since it was created or a tenant
+    /// asked for a retry.
+    pub attempts_counted: u32,
+    /// The attempt that runs, or the last one; none of a task that no worker
+    /// started.
+    pub attempt: Option<Attempt>,
+    /// From when on it may be tried again. Only of [`TaskStatus::Waiting`].
+    pub due_at: Option<Timestamp>,
+    /// A tenant asked for it to be cancelled.
+    pub cancel_requested: bool,
+    /// What the last attempt of a batch import has done.
+    pub counts: ImportCounts,
+    /// How many users that attempt has named that were not imported.
+    pub failure_rows: u64,
 }
 
 impl Task {
@@ -170,27 +164,14 @@ impl Task {
             result_code: None,
             started_at: None,
             ended_at: None,
+            created_by: new.created_by,
+            fence: Fence::default(),
+            attempts_counted: 0,
+            attempt: None,
+            due_at: None,
+            cancel_requested: false,
+            counts: ImportCounts::default(),
+            failure_rows: 0,
         }
     }
-}
-
-/// What a batch import has done so far.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ImportResult {
-    /// The users that were imported.
-    pub success_count: u64,
-    /// The users that were not.
-    pub fail_count: u64,
-    /// Which ones, and why.
-    pub failures: Vec<ImportFailure>,
-}
-
-/// A user that was not imported, as on the wire.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ImportFailure {
-    /// The user's name.
-    pub user_name: String,
-    /// What was wrong.
-    pub desc: String,
 }

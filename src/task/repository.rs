@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use super::attempt::History;
 use super::id::IdError;
 use super::idempotency::{Digest, Idempotency};
-use super::life_cycle::{InvalidTransition, Transition};
+use super::import::ImportFailure;
+use super::life_cycle::{Command, Refusal};
 use super::list::Page;
-use super::{Identifier, ImportResult, NewTask, Task, TaskId, TenantId};
+use super::scope::Target;
+use super::{Identifier, NewTask, Task, TaskId, TenantId};
 
 /// What [`TaskRepository::create`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +54,10 @@ pub enum StoreError {
     /// The storage failed; whether the write took effect is unknown.
     #[error("the storage failed: {0}")]
     Failed(Arc<dyn std::error::Error + Send + Sync>),
-    /// A task cannot take a step from the status that it is in.
-    #[error(transparent)]
-    Transition(#[from] InvalidTransition),
+    /// What is stored is not what any version of this program wrote: our fault,
+    /// and nothing that another try would mend.
+    #[error("the storage is damaged: {0}")]
+    Corrupt(Arc<dyn std::error::Error + Send + Sync>),
     /// The store is closed or closing.
     #[error("the store is closed")]
     Closed,
@@ -66,7 +70,22 @@ impl StoreError {
     }
 }
 
-/// A store of tasks.
+/// Why a command was not applied.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ApplyError {
+    /// There is no such task within the scope.
+    #[error("no such task")]
+    NoTask,
+    /// The task is left as it is.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A store of tasks. It knows three ways to write and no operation by name: what
+/// a command means is [`Task::apply`]'s to say.
 ///
 /// Ids are drawn by the store, in the order in which tasks become visible: a
 /// reader never sees a task appear behind one that it saw before. Where several
@@ -132,26 +151,36 @@ pub trait TaskRepository: Send + Sync + 'static {
         user_id: &'a Identifier,
     ) -> BoxFuture<'a, Result<Option<Task>, StoreError>>;
 
-    /// What this batch import has done so far; nothing if it never said.
+    /// Users that the last attempt of this batch import could not take, from
+    /// position `from` on, at most `limit` of them.
     ///
     /// # Errors
     ///
     /// As [`TaskRepository::find`].
-    fn import_result(&self, id: TaskId) -> BoxFuture<'_, Result<ImportResult, StoreError>>;
+    fn failures<'a>(
+        &'a self,
+        task: &'a Task,
+        from: u64,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<ImportFailure>, StoreError>>;
 
-    /// Lets a task take a step of its life, durably; the task after it, or
-    /// `None` if there is no such task.
+    /// What happened to this task: the newest 1,000 attempts and actions.
+    ///
+    /// # Errors
+    ///
+    /// As [`TaskRepository::find`].
+    fn history<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Result<History, StoreError>>;
+
+    /// Applies a command to a task by the store's clock, durably; the task after
+    /// it. Commands of a moment share a commit, as creates do.
     ///
     /// Cancel safe, as [`TaskRepository::create`].
     ///
     /// # Errors
     ///
-    /// [`StoreError::Transition`] when the task is not in the right status.
-    fn take_step(
-        &self,
-        id: TaskId,
-        step: Transition,
-    ) -> BoxFuture<'_, Result<Option<Task>, StoreError>>;
+    /// [`ApplyError`]; after [`StoreError::Failed`] or [`StoreError::TimedOut`] it
+    /// is unknown whether the command took effect.
+    fn apply(&self, target: Target, command: Command) -> BoxFuture<'_, Result<Task, ApplyError>>;
 
     /// Finishes what was accepted, then releases every resource. Whatever is
     /// asked afterwards fails with [`StoreError::Closed`].

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use super::idempotency::Idempotency;
-use super::life_cycle::Transition;
+use super::import::ImportResult;
+use super::life_cycle::Command;
 use super::list::Page;
-use super::repository::{Created, StoreError, TaskRepository};
-use super::{Identifier, ImportResult, NewTask, Task, TaskId, TaskParameters, TaskType, TenantId};
+use super::repository::{ApplyError, Created, StoreError, TaskRepository};
+use super::scope::Target;
+use super::{Identifier, NewTask, Task, TaskId, TaskParameters, TaskType, TenantId};
 
 /// Knows the names of users.
 pub trait UserNames: Send + Sync + 'static {
@@ -110,7 +112,13 @@ impl TaskService {
         };
         let task = task.ok_or(ImportResultError::NoTask)?;
         match task.parameters.task_type() {
-            TaskType::BatchImport => Ok(self.repository.import_result(task.id).await?),
+            TaskType::BatchImport => Ok(ImportResult {
+                counts: task.counts,
+                failures: self
+                    .repository
+                    .failures(&task, 0, ImportResult::MAX_FAILURES)
+                    .await?,
+            }),
             TaskType::TransferAndDeletion => Err(ImportResultError::NotABatchImport),
         }
     }
@@ -132,17 +140,15 @@ impl TaskService {
         }))
     }
 
-    /// Lets a task take a step of its life; the task after it.
+    /// Applies a command to a task; the task after it.
+    ///
+    /// Cancel safe, as [`TaskService::create`].
     ///
     /// # Errors
     ///
-    /// [`StoreError::Transition`] when the task is not in the right status.
-    pub async fn take_step(
-        &self,
-        id: TaskId,
-        step: Transition,
-    ) -> Result<Option<Task>, StoreError> {
-        self.repository.take_step(id, step).await
+    /// [`ApplyError`].
+    pub async fn apply(&self, target: Target, command: Command) -> Result<Task, ApplyError> {
+        self.repository.apply(target, command).await
     }
 
     /// A task's name: that of its source user, or the user's id; of an import,

@@ -1,7 +1,7 @@
 //! `GET /koodrive/ose/v1/task/{task_id}`.
 
 use kootask::config::Defaults;
-use kootask::task::life_cycle::Transition;
+use kootask::task::life_cycle::Step;
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -24,8 +24,8 @@ async fn a_task_is_shown_flat_and_its_code_only_when_it_failed() {
         "tenantId": "dev", "userId": USER, "status": 0, "code": 0, "msg": "Success.",
     });
     assert_eq!(detail(&app, id).await.body, expected);
-    app.step(id, Transition::Start).await;
-    app.step(id, Transition::Fail("18000205".to_owned())).await;
+    app.step(id, Step::Start).await;
+    app.step(id, Step::Fail("18000205".parse().unwrap())).await;
     expected["status"] = json!(3);
     expected["resultCode"] = json!("18000205");
     assert_eq!(detail(&app, id).await.body, expected);

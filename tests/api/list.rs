@@ -1,7 +1,7 @@
 //! `GET /koodrive/ose/v1/task/list`.
 
 use kootask::config::Defaults;
-use kootask::task::life_cycle::Transition;
+use kootask::task::life_cycle::Step;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -64,8 +64,8 @@ async fn an_item_has_what_the_reference_lists_and_leaves_out_what_has_no_value()
 async fn an_ended_task_has_its_times_and_a_failed_one_its_code() {
     let app = TestApp::dev().await;
     let id = app.create(IMPORT).send().await.task_id();
-    app.step(id, Transition::Start).await;
-    app.step(id, Transition::Fail("18000205".to_owned())).await;
+    app.step(id, Step::Start).await;
+    app.step(id, Step::Fail("18000205".parse().unwrap())).await;
     let item = &list(&app, "").await.body["taskList"][0];
     assert_eq!(
         (&item["status"], &item["resultCode"]),
@@ -114,9 +114,9 @@ async fn type_and_status_choose_in_every_spelling() {
     let new = app.create(TRANSFER).send().await.task_id();
     let executing = app.create(TRANSFER).send().await.task_id();
     let done = app.create(IMPORT).send().await.task_id();
-    app.step(executing, Transition::Start).await;
-    app.step(done, Transition::Start).await;
-    app.step(done, Transition::Succeed).await;
+    app.step(executing, Step::Start).await;
+    app.step(done, Step::Start).await;
+    app.step(done, Step::Succeed).await;
     for (query, expected) in [
         ("?status=0", vec![new]),
         ("?status=1&status=2", vec![executing, done]),

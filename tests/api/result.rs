@@ -1,12 +1,18 @@
 //! `GET /koodrive/ose/v1/task/result`.
 
-use kootask::task::life_cycle::Transition;
-use kootask::task::{ImportFailure, ImportResult};
+use std::time::Duration;
+
+use kootask::task::attempt::{Claim, Fence};
+use kootask::task::import::{ImportCounts, ImportFailure};
+use kootask::task::life_cycle::{Command, Report};
 use reqwest::StatusCode;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::support::TestApp;
 use crate::support::client::{Answer, IMPORT, TRANSFER};
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 async fn result(app: &TestApp, query: &str) -> Answer {
     app.read(&format!("/koodrive/ose/v1/task/result{query}"))
@@ -23,16 +29,50 @@ async fn the_counts_so_far_are_there_before_the_end() {
         "code": 0, "msg": "Success.",
     });
     assert_eq!(result(&app, &format!("?taskId={id}")).await.body, nothing);
-    app.step(id, Transition::Start).await;
-    let so_far = ImportResult {
-        success_count: 1,
-        fail_count: 1,
-        failures: vec![ImportFailure {
-            user_name: "ss".to_owned(),
-            desc: "…".to_owned(),
-        }],
+    let claim = Claim {
+        claim_id: Uuid::new_v4(),
+        worker: "w1".parse().unwrap(),
+        holder: "migrator".parse().unwrap(),
+        lease: Duration::from_secs(60),
     };
-    app.step(id, Transition::Progress(so_far)).await;
+    app.apply(
+        id,
+        Command::Claim {
+            claim,
+            timeout: HOUR,
+        },
+    )
+    .await;
+    let report = Report {
+        fence: Fence::new(1),
+        holder: "migrator".parse().unwrap(),
+    };
+    let rows = vec![ImportFailure {
+        user_name: "ss".to_owned(),
+        description: "…".to_owned(),
+    }];
+    app.apply(
+        id,
+        Command::RecordFailures {
+            report: report.clone(),
+            from: 0,
+            rows,
+        },
+    )
+    .await;
+    let counts = ImportCounts {
+        succeeded: 1,
+        failed: 1,
+    };
+    app.apply(
+        id,
+        Command::Heartbeat {
+            report,
+            counts: Some(counts),
+            timeout: HOUR,
+        },
+    )
+    .await;
     let expected = json!({
         "data": {
             "successCount": 1, "failCount": 1,

@@ -41,6 +41,7 @@ fn task() -> NewTask {
     NewTask {
         tenant_id: identifier("tenant").into(),
         user_id: identifier("caller"),
+        created_by: None,
         locale: "en-US",
         parameters: TaskParameters::Transfer {
             src_user_id: identifier("source"),

@@ -13,8 +13,10 @@ use jiff::{SignedDuration, Timestamp};
 use kootask::store::StoreContext;
 use kootask::task::clock::Clock;
 use kootask::task::idempotency::{Idempotency, Key};
-use kootask::task::repository::{Created, StoreError, TaskRepository};
-use kootask::task::{Identifier, NewTask, TaskId, TaskParameters, TenantId};
+use kootask::task::life_cycle::{Command, Step};
+use kootask::task::repository::{ApplyError, Created, StoreError, TaskRepository};
+use kootask::task::scope::{Scope, Target};
+use kootask::task::{Identifier, NewTask, Task, TaskId, TaskParameters, TenantId};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -71,6 +73,7 @@ fn transfer(src_user_id: &str) -> NewTask {
     NewTask {
         tenant_id: tenant(),
         user_id: identifier("caller"),
+        created_by: Some(identifier("app")),
         locale: "en-US",
         parameters: TaskParameters::Transfer {
             src_user_id: identifier(src_user_id),
@@ -99,6 +102,21 @@ fn key(key: &str) -> Idempotency {
 /// As [`key`], with another body.
 fn key_of_another_body(key: &str) -> Idempotency {
     Idempotency::new(&tenant(), Key::Header(key.as_bytes()), &[2; 32])
+}
+
+/// Applies a command to a task of [`tenant`].
+async fn apply(
+    store: &Arc<dyn TaskRepository>,
+    id: TaskId,
+    command: Command,
+) -> Result<Task, ApplyError> {
+    let scope = Scope::tenant(tenant());
+    store.apply(Target { id, scope }, command).await
+}
+
+/// Lets a task of [`tenant`] take a step that it must take.
+async fn step(store: &Arc<dyn TaskRepository>, id: TaskId, step: Step) -> Task {
+    apply(store, id, Command::Step(step)).await.unwrap()
 }
 
 /// Creates within [`LIMIT`].

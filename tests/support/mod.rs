@@ -21,7 +21,8 @@ use kootask::config::{Config, Defaults};
 use kootask::server::Server;
 use kootask::store::StoreUrl;
 use kootask::task::clock::{SharedClock, SystemClock};
-use kootask::task::life_cycle::Transition;
+use kootask::task::life_cycle::{Command, Step};
+use kootask::task::scope::{Scope, Target};
 use kootask::task::{TaskId, TaskService};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -100,9 +101,17 @@ impl TestApp {
     }
 
     /// Lets a task take a step of its life.
-    pub async fn step(&self, id: i64, step: Transition) {
-        let id = TaskId::new(id).unwrap();
-        self.tasks.take_step(id, step).await.unwrap().unwrap();
+    pub async fn step(&self, id: i64, step: Step) {
+        self.apply(id, Command::Step(step)).await;
+    }
+
+    /// Applies a command to a task.
+    pub async fn apply(&self, id: i64, command: Command) {
+        let target = Target {
+            id: TaskId::new(id).unwrap(),
+            scope: Scope::everything(),
+        };
+        self.tasks.apply(target, command).await.unwrap();
     }
 
     /// Shuts the service down as SIGTERM would, and waits for its end.

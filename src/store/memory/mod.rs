@@ -9,12 +9,15 @@ use futures_util::future::BoxFuture;
 
 use self::state::State;
 use super::{StoreContext, when_an_id_is_free};
+use crate::task::attempt::History;
 use crate::task::id::IdGenerator;
 use crate::task::idempotency::{self, Idempotency};
-use crate::task::life_cycle::Transition;
+use crate::task::import::ImportFailure;
+use crate::task::life_cycle::Command;
 use crate::task::list::Page;
-use crate::task::repository::{Created, StoreError, TaskRepository};
-use crate::task::{Identifier, ImportResult, NewTask, Task, TaskId, TenantId};
+use crate::task::repository::{ApplyError, Created, StoreError, TaskRepository};
+use crate::task::scope::Target;
+use crate::task::{Identifier, NewTask, Task, TaskId, TenantId};
 
 /// Tasks in memory.
 pub struct MemoryStore {
@@ -119,20 +122,24 @@ impl TaskRepository for MemoryStore {
         )
     }
 
-    fn import_result(&self, id: TaskId) -> BoxFuture<'_, Result<ImportResult, StoreError>> {
-        ready(self.state().map(|state| state.import_result(id)))
+    fn failures<'a>(
+        &'a self,
+        task: &'a Task,
+        from: u64,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<ImportFailure>, StoreError>> {
+        ready(self.state().map(|state| state.failures(task, from, limit)))
     }
 
-    fn take_step(
-        &self,
-        id: TaskId,
-        step: Transition,
-    ) -> BoxFuture<'_, Result<Option<Task>, StoreError>> {
-        let now = self.context.clock.now();
-        ready(
-            self.state()
-                .and_then(|mut state| Ok(state.take_step(id, step, now)?)),
-        )
+    fn history<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Result<History, StoreError>> {
+        ready(self.state().map(|state| state.history(task.id)))
+    }
+
+    fn apply(&self, target: Target, command: Command) -> BoxFuture<'_, Result<Task, ApplyError>> {
+        let at = self.context.clock.now();
+        let state = self.state().map_err(ApplyError::from);
+        let applied = state.and_then(|mut state| state.apply(&target, &command, at));
+        std::future::ready(applied).boxed()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

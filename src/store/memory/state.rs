@@ -5,20 +5,23 @@ use std::ops::Bound;
 
 use jiff::Timestamp;
 
+use crate::task::attempt::{Fence, History};
 use crate::task::idempotency::{Digest, Idempotency};
-use crate::task::life_cycle::{InvalidTransition, Transition};
+use crate::task::import::ImportFailure;
+use crate::task::life_cycle::{Command, Effects};
 use crate::task::list::{Order, Page};
-use crate::task::repository::Created;
-use crate::task::{
-    Identifier, ImportResult, Task, TaskId, TaskParameters, TaskStatus, TaskType, TenantId,
-};
+use crate::task::repository::{ApplyError, Created};
+use crate::task::scope::Target;
+use crate::task::{Identifier, Task, TaskId, TaskParameters, TaskStatus, TaskType, TenantId};
 
 /// Everything.
 #[derive(Default)]
 pub(super) struct State {
     tasks: BTreeMap<TaskId, Task>,
     tenants: HashMap<TenantId, TenantIndex>,
-    import_results: HashMap<TaskId, ImportResult>,
+    /// The users that a batch import's last attempt could not take.
+    failures: HashMap<TaskId, (Fence, Vec<ImportFailure>)>,
+    histories: HashMap<TaskId, History>,
     /// What each unexpired key stands for.
     keys: HashMap<Digest, (TaskId, Digest)>,
     /// The keys in the order of their ids, oldest first, to forget them by.
@@ -57,7 +60,7 @@ impl State {
                 .insert(task.tenant_id.clone(), TenantIndex::default());
         }
         if let Some(index) = self.tenants.get_mut(&task.tenant_id) {
-            index.state(&task).insert(task.id);
+            index.ids(state(&task)).insert(task.id);
             // Ids are drawn under the lock, so this one is the newest.
             match &task.parameters {
                 TaskParameters::Transfer { src_user_id, .. } => {
@@ -109,37 +112,66 @@ impl State {
             .get(self.tenants.get(tenant)?.newest_imports.get(user)?)
     }
 
-    pub(super) fn import_result(&self, id: TaskId) -> ImportResult {
-        self.import_results.get(&id).cloned().unwrap_or_default()
+    pub(super) fn failures(&self, task: &Task, from: u64, limit: u32) -> Vec<ImportFailure> {
+        let rows = self.failures.get(&task.id);
+        let of_attempt = rows.filter(|(fence, _)| *fence == task.fence);
+        let (from, limit) = (usize::try_from(from).unwrap_or(usize::MAX), limit as usize);
+        of_attempt
+            .map(|(_, rows)| rows.iter().skip(from).take(limit).cloned().collect())
+            .unwrap_or_default()
     }
 
-    pub(super) fn take_step(
+    pub(super) fn history(&self, id: TaskId) -> History {
+        self.histories.get(&id).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn apply(
         &mut self,
-        id: TaskId,
-        step: Transition,
-        now: Timestamp,
-    ) -> Result<Option<Task>, InvalidTransition> {
-        let Some(task) = self.tasks.get_mut(&id) else {
-            return Ok(None);
+        target: &Target,
+        command: &Command,
+        at: Timestamp,
+    ) -> Result<Task, ApplyError> {
+        let task = self.tasks.get_mut(&target.id);
+        let Some(task) = task.filter(|task| target.scope.covers(task)) else {
+            return Err(ApplyError::NoTask);
         };
-        let before = task.clone();
-        task.take(&step, now)?;
-        if let Some(index) = self.tenants.get_mut(&task.tenant_id) {
-            index.state(&before).remove(&id);
-            index.state(task).insert(id);
+        let state_before = state(task);
+        let effects = task.apply(command, at)?;
+        let after = task.clone();
+        if let Some(index) = self.tenants.get_mut(&after.tenant_id) {
+            index.ids(state_before).remove(&after.id);
+            index.ids(state(&after)).insert(after.id);
         }
-        if let Transition::Progress(result) = step {
-            self.import_results.insert(id, result);
+        self.keep(after.id, effects);
+        Ok(after)
+    }
+
+    /// Keeps what a command has to be written beside the task.
+    fn keep(&mut self, id: TaskId, effects: Effects) {
+        if effects.ended.is_some() || effects.action.is_some() {
+            let history = self.histories.entry(id).or_default();
+            history.attempts.extend(effects.ended);
+            history.actions.extend(effects.action);
         }
-        Ok(Some(task.clone()))
+        if let Some(new) = effects.failures {
+            let (fence, rows) = self.failures.entry(id).or_default();
+            if *fence != new.fence {
+                *fence = new.fence;
+                rows.clear();
+            }
+            rows.extend(new.rows);
+        }
     }
 }
 
+/// What a task is listed by.
+const fn state(task: &Task) -> (TaskType, TaskStatus) {
+    (task.parameters.task_type(), task.status)
+}
+
 impl TenantIndex {
-    fn state(&mut self, task: &Task) -> &mut BTreeSet<TaskId> {
-        self.by_state
-            .entry((task.parameters.task_type(), task.status))
-            .or_default()
+    fn ids(&mut self, state: (TaskType, TaskStatus)) -> &mut BTreeSet<TaskId> {
+        self.by_state.entry(state).or_default()
     }
 }
 

@@ -6,10 +6,10 @@ use std::collections::{HashMap, HashSet};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
-use crate::store::row::NewRow;
+use crate::store::row::{self, Code, NewRow};
 use crate::task::idempotency::Digest;
 use crate::task::repository::Created;
-use crate::task::{TaskId, TaskParameters};
+use crate::task::{Identifier, TaskId, TaskParameters, TaskStatus};
 
 /// Keys are claimed in their order, so that two instances that claim the same
 /// ones never wait for each other in a circle. A key that another transaction is
@@ -18,9 +18,9 @@ const INSERT: &str = "
 WITH new AS (
     SELECT *, ((id >> 7) & 65535)::integer AS node
     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[],
-                $7::text[], $8::bytea[], $9::bytea[])
+                $7::text[], $8::bytea[], $9::bytea[], $11::text[])
       AS new (id, tenant_id, user_id, task_type, locale, init_params,
-              src_user_id, key_digest, body_digest)
+              src_user_id, key_digest, body_digest, created_by)
 ), claimed AS (
     INSERT INTO idempotency AS known (key_digest, body_digest, node, task_id)
     SELECT key_digest, body_digest, node, id FROM new
@@ -31,8 +31,9 @@ WITH new AS (
     RETURNING task_id
 )
 INSERT INTO task
-    (node, id, tenant_id, user_id, task_type, status, locale, init_params, src_user_id)
-SELECT node, id, tenant_id, user_id, task_type, 0, locale, init_params, src_user_id FROM new
+    (node, id, tenant_id, user_id, task_type, status, locale, init_params, src_user_id, created_by)
+SELECT node, id, tenant_id, user_id, task_type, $12::smallint, locale, init_params, src_user_id,
+    created_by FROM new
 WHERE key_digest IS NULL OR id IN (SELECT task_id FROM claimed)";
 
 /// What is added to [`INSERT`] where an attempt before this one may have been
@@ -60,6 +61,7 @@ pub(super) struct Batch<'a> {
     src_user_ids: Vec<Option<&'a str>>,
     keys: Vec<Option<&'a [u8]>>,
     bodies: Vec<Option<&'a [u8]>>,
+    created_by: Vec<Option<&'a str>>,
 }
 
 /// Why a batch was not committed, as far as is known.
@@ -89,6 +91,7 @@ impl<'a> Batch<'a> {
             src_user_ids: Vec::with_capacity(room),
             keys: Vec::with_capacity(room),
             bodies: Vec::with_capacity(room),
+            created_by: Vec::with_capacity(room),
             rows: Vec::new(),
         };
         let mut seen = HashSet::with_capacity(room);
@@ -113,10 +116,10 @@ impl<'a> Batch<'a> {
         self.ids.push(id.get());
         self.tenant_ids.push(task.tenant_id.as_str());
         self.user_ids.push(task.user_id.as_str());
-        self.task_types.push(task.parameters.task_type() as i16);
+        self.task_types.push(task.parameters.task_type().code());
         self.locales.push(task.locale);
         self.init_params
-            .push(serde_json::to_string(&task.parameters)?);
+            .push(row::write_parameters(&task.parameters)?);
         self.src_user_ids.push(match &task.parameters {
             TaskParameters::Transfer { src_user_id, .. } => Some(src_user_id.as_str()),
             TaskParameters::BatchImport { .. } => None,
@@ -125,6 +128,8 @@ impl<'a> Batch<'a> {
             .push(idempotency.as_ref().map(|request| &request.key[..]));
         self.bodies
             .push(idempotency.as_ref().map(|request| &request.body[..]));
+        self.created_by
+            .push(task.created_by.as_ref().map(Identifier::as_str));
         Ok(())
     }
 
@@ -156,6 +161,8 @@ impl<'a> Batch<'a> {
             .bind(&self.keys)
             .bind(&self.bodies)
             .bind(expired.get())
+            .bind(&self.created_by)
+            .bind(TaskStatus::New.code())
             .execute(&mut *connection)
             .await?
             .rows_affected();

@@ -17,7 +17,7 @@ mod migration;
 mod node;
 mod opening;
 mod reader;
-mod step;
+mod transition;
 mod url;
 mod writer;
 
@@ -37,19 +37,20 @@ pub use self::url::PostgresUrl;
 use self::writer::{CreateQueue, Writer};
 use super::StoreContext;
 use super::row::{NewRow, Request};
-use crate::task::clock::SharedClock;
+use crate::task::attempt::History;
 use crate::task::idempotency::Idempotency;
-use crate::task::life_cycle::Transition;
+use crate::task::import::ImportFailure;
+use crate::task::life_cycle::Command;
 use crate::task::list::Page;
-use crate::task::repository::{Created, StoreError, TaskRepository};
-use crate::task::{Identifier, ImportResult, NewTask, Task, TaskId, TenantId};
+use crate::task::repository::{ApplyError, Created, StoreError, TaskRepository};
+use crate::task::scope::Target;
+use crate::task::{Identifier, NewTask, Task, TaskId, TenantId};
 
 /// Tasks in a PostgreSQL database.
 pub struct PostgresStore {
     ids: Arc<NodeIds>,
     queue: Arc<CreateQueue>,
     pool: Pool,
-    clock: SharedClock,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Ends what runs beside the writer.
     stop: CancellationToken,
@@ -77,7 +78,7 @@ impl PostgresStore {
         let stop = stop.child_token();
         let (ids, queue) = (keeper.ids(), Arc::new(CreateQueue::default()));
         let writer = Writer::new(database, connection, keeper, clock.clone());
-        let expiry = expiry::run(pool.clone(), clock.clone());
+        let expiry = expiry::run(pool.clone(), clock);
         tasks.spawn(stop.clone().run_until_cancelled_owned(expiry));
         Ok(Self {
             ids,
@@ -85,7 +86,6 @@ impl PostgresStore {
             writer: Mutex::new(Some(tasks.spawn(writer.run(Arc::clone(&queue))))),
             queue,
             pool,
-            clock,
             stop,
         })
     }
@@ -168,19 +168,24 @@ impl TaskRepository for PostgresStore {
         )
     }
 
-    fn import_result(&self, id: TaskId) -> BoxFuture<'_, Result<ImportResult, StoreError>> {
-        Box::pin(self.work(async move |session| reader::import_result(session, id).await))
+    fn failures<'a>(
+        &'a self,
+        task: &'a Task,
+        from: u64,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<ImportFailure>, StoreError>> {
+        Box::pin(self.work(async move |session| reader::failures(session, task, from, limit).await))
     }
 
-    fn take_step(
-        &self,
-        id: TaskId,
-        step: Transition,
-    ) -> BoxFuture<'_, Result<Option<Task>, StoreError>> {
-        let now = self.clock.now();
+    fn history<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Result<History, StoreError>> {
+        Box::pin(self.work(async move |session| reader::history(session, task.id).await))
+    }
+
+    fn apply(&self, target: Target, command: Command) -> BoxFuture<'_, Result<Task, ApplyError>> {
         Box::pin(async move {
-            let taken = self.work(async move |session| step::take(session, id, &step, now).await);
-            Ok(taken.await??)
+            let applied =
+                self.work(async move |session| transition::apply(session, &target, &command).await);
+            applied.await??.ok_or(ApplyError::NoTask)
         })
     }
 

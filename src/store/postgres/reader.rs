@@ -5,10 +5,12 @@ use std::fmt::Write;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
-use crate::store::row::{self, TaskRow};
+use crate::store::row::{self, ActionRow, AttemptRow, Code, TaskRow};
+use crate::task::attempt::History;
+use crate::task::import::ImportFailure;
 use crate::task::list::{Order, Page};
 use crate::task::repository::StoreError;
-use crate::task::{Identifier, ImportResult, Task, TaskId, TenantId};
+use crate::task::{Identifier, Task, TaskId, TaskType, TenantId};
 
 pub(super) async fn find(
     connection: &mut PgConnection,
@@ -48,7 +50,8 @@ pub(super) async fn list(
             states,
             "{union}(SELECT * FROM task WHERE tenant_id = $1 AND task_type = {}
              AND status = {} AND id {comparison} $2 ORDER BY id {direction} LIMIT {limit})",
-            task_type as u8, status as u8,
+            task_type.code(),
+            status.code(),
         );
     }
     let query = format!(
@@ -76,14 +79,15 @@ pub(super) async fn newest_import(
     tenant_id: &TenantId,
     user_id: &Identifier,
 ) -> Result<Option<Task>, StoreError> {
-    let condition = "user_id = $2 AND task_type = 1";
-    newest(connection, condition, tenant_id, user_id).await
+    let task_type = TaskType::BatchImport.code();
+    let condition = format!("user_id = $2 AND task_type = {task_type}");
+    newest(connection, &condition, tenant_id, user_id).await
 }
 
 /// The tenant's newest task under a condition on a user.
 async fn newest(
     connection: &mut PgConnection,
-    condition: &'static str,
+    condition: &str,
     tenant_id: &TenantId,
     user_id: &Identifier,
 ) -> Result<Option<Task>, StoreError> {
@@ -99,15 +103,44 @@ async fn newest(
     row::task(row)
 }
 
-pub(super) async fn import_result(
+pub(super) async fn failures(
+    connection: &mut PgConnection,
+    task: &Task,
+    from: u64,
+    limit: u32,
+) -> Result<Vec<ImportFailure>, StoreError> {
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "SELECT user_name, description FROM import_failure
+         WHERE task_id = $1 AND fence = $2 AND position >= $3 ORDER BY position LIMIT $4",
+    )
+    .bind(task.id.get())
+    .bind(i64::from(task.fence.get()))
+    .bind(row::number(from))
+    .bind(i64::from(limit))
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(row::failure).collect())
+}
+
+pub(super) async fn history(
     connection: &mut PgConnection,
     id: TaskId,
-) -> Result<ImportResult, StoreError> {
-    let row: Option<(i64, i64, String)> = sqlx::query_as(
-        "SELECT success_count, fail_count, failures FROM import_result WHERE task_id = $1",
-    )
+) -> Result<History, StoreError> {
+    let attempts: Vec<AttemptRow> = sqlx::query_as(AssertSqlSafe(format!(
+        "SELECT {} FROM attempt WHERE task_id = $1 ORDER BY fence DESC LIMIT $2",
+        AttemptRow::COLUMNS
+    )))
     .bind(id.get())
-    .fetch_optional(connection)
+    .bind(row::MOST_OF_HISTORY)
+    .fetch_all(&mut *connection)
     .await?;
-    row::import_result(row)
+    let actions: Vec<ActionRow> = sqlx::query_as(AssertSqlSafe(format!(
+        "SELECT {} FROM action WHERE task_id = $1 ORDER BY at DESC LIMIT $2",
+        ActionRow::COLUMNS
+    )))
+    .bind(id.get())
+    .bind(row::MOST_OF_HISTORY)
+    .fetch_all(connection)
+    .await?;
+    row::history(attempts, actions)
 }

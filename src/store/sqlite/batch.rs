@@ -8,15 +8,17 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use super::database::DatabaseError;
 use super::index::{Entry, Fingerprints, Index};
 use super::work::{Done, Work};
-use crate::store::row::{NewRow, TaskRow};
+use crate::store::row::{self, Code, NewRow, TaskRow};
+use crate::task::attempt::{Action, EndedAttempt};
 use crate::task::idempotency::{Digest, Idempotency};
-use crate::task::life_cycle::{InvalidTransition, Transition};
+use crate::task::life_cycle::{Command, NewFailures, Refusal};
 use crate::task::repository::Created;
-use crate::task::{ImportResult, NewTask, Task, TaskId, TaskParameters, TaskStatus};
+use crate::task::scope::Target;
+use crate::task::{Identifier, NewTask, Task, TaskId, TaskParameters, TaskStatus};
 
 const INSERT_TASK: &str = "INSERT INTO task
-    (id, tenant_id, user_id, task_type, status, locale, init_params)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    (id, tenant_id, user_id, task_type, status, locale, init_params, created_by)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const INSERT_KEY: &str =
     "INSERT INTO idempotency (task_id, key_digest, body_digest) VALUES (?1, ?2, ?3)";
 
@@ -64,7 +66,10 @@ impl<'a> Batch<'a> {
     pub(super) fn work(&mut self, work: &Work, now: Timestamp) -> Result<Done, DatabaseError> {
         match work {
             Work::Create(new) => self.create(new).map(Done::Created),
-            Work::TakeStep { id, step } => self.take_step(*id, step, now).map(Done::Stepped),
+            Work::Apply { target, command } => {
+                let applied = self.apply(target, command, now)?;
+                Ok(Done::Applied(applied.map(|task| task.map(Box::new))))
+            }
         }
     }
 
@@ -80,35 +85,121 @@ impl<'a> Batch<'a> {
         Ok(Created::New(new.id))
     }
 
-    fn take_step(
+    fn apply(
         &self,
-        id: TaskId,
-        step: &Transition,
-        now: Timestamp,
-    ) -> Result<Result<Option<Task>, InvalidTransition>, DatabaseError> {
-        let Some(mut task) = self.find(id)? else {
+        target: &Target,
+        command: &Command,
+        at: Timestamp,
+    ) -> Result<Result<Option<Task>, Refusal>, DatabaseError> {
+        let found = self.find(target.id)?;
+        let Some(mut task) = found.filter(|task| target.scope.covers(task)) else {
             return Ok(Ok(None));
         };
-        if let Err(invalid) = task.take(step, now) {
-            return Ok(Err(invalid));
+        let effects = match task.apply(command, at) {
+            Ok(effects) => effects,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if effects.changed {
+            self.update(&task)?;
         }
-        let millis = |time: Option<Timestamp>| time.map(Timestamp::as_millisecond);
+        if let Some(ended) = &effects.ended {
+            self.insert_attempt(task.id, ended)?;
+        }
+        if let Some(action) = &effects.action {
+            self.insert_action(task.id, action)?;
+        }
+        if let Some(failures) = &effects.failures {
+            self.insert_failures(task.id, failures)?;
+        }
+        Ok(Ok(Some(task)))
+    }
+
+    fn update(&self, task: &Task) -> Result<(), DatabaseError> {
+        let row = TaskRow::of(task);
         self.connection
             .prepare_cached(
-                "UPDATE task SET status = ?2, result_code = ?3, started_at = ?4, ended_at = ?5
+                "UPDATE task SET status = ?2, result_code = ?3, started_at = ?4, ended_at = ?5,
+                     fence = ?6, attempts_counted = ?7, claim_id = ?8, worker = ?9, holder = ?10,
+                     lease_seconds = ?11, claimed_at = ?12, progress_at = ?13, due_at = ?14,
+                     cancel_requested = ?15, success_count = ?16, fail_count = ?17,
+                     failure_rows = ?18
                  WHERE id = ?1",
             )?
             .execute(params![
-                id.get(),
-                task.status as u8,
-                task.result_code,
-                millis(task.started_at),
-                millis(task.ended_at),
+                task.id.get(),
+                row.status,
+                row.result_code,
+                row.started_at,
+                row.ended_at,
+                row.fence,
+                row.attempts_counted,
+                row.claim_id,
+                row.worker,
+                row.holder,
+                row.lease_seconds,
+                row.claimed_at,
+                row.progress_at,
+                row.due_at,
+                row.cancel_requested,
+                row.success_count,
+                row.fail_count,
+                row.failure_rows,
             ])?;
-        if let Transition::Progress(result) = step {
-            self.write_import_result(id, result)?;
+        Ok(())
+    }
+
+    fn insert_attempt(&self, id: TaskId, ended: &EndedAttempt) -> Result<(), DatabaseError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO attempt
+                 (task_id, fence, worker, holder, started_at, ended_at, how, code)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute(params![
+                id.get(),
+                ended.fence.get(),
+                ended.worker.as_str(),
+                ended.holder.as_str(),
+                ended.started_at.as_millisecond(),
+                ended.ended_at.as_millisecond(),
+                ended.end.code(),
+                ended.code.map(|code| code.to_string()),
+            ])?;
+        Ok(())
+    }
+
+    fn insert_action(&self, id: TaskId, action: &Action) -> Result<(), DatabaseError> {
+        let credential = action.actor.credential.as_ref();
+        self.connection
+            .prepare_cached(
+                "INSERT INTO action (task_id, at, kind, credential, user_id)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                id.get(),
+                action.at.as_millisecond(),
+                action.kind.code(),
+                credential.map(Identifier::as_str),
+                action.actor.user_id.as_str(),
+            ])?;
+        Ok(())
+    }
+
+    fn insert_failures(&self, id: TaskId, new: &NewFailures) -> Result<(), DatabaseError> {
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO import_failure (task_id, fence, position, user_name, description)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?;
+        for (position, row) in (new.first..).zip(&new.rows) {
+            insert.execute(params![
+                id.get(),
+                new.fence.get(),
+                row::number(position),
+                row.user_name,
+                row.description,
+            ])?;
         }
-        Ok(Ok(Some(task)))
+        Ok(())
     }
 
     fn find(&self, id: TaskId) -> Result<Option<Task>, DatabaseError> {
@@ -116,37 +207,9 @@ impl<'a> Batch<'a> {
         let row = self
             .connection
             .prepare_cached(&query)?
-            .query_row([id.get()], |row| {
-                Ok(TaskRow {
-                    id: row.get(0)?,
-                    tenant_id: row.get(1)?,
-                    user_id: row.get(2)?,
-                    status: row.get(3)?,
-                    locale: row.get(4)?,
-                    init_params: row.get(5)?,
-                    result_code: row.get(6)?,
-                    started_at: row.get(7)?,
-                    ended_at: row.get(8)?,
-                })
-            })
+            .query_row([id.get()], TaskRow::read)
             .optional()?;
         Ok(row.map(TaskRow::into_task).transpose()?)
-    }
-
-    fn write_import_result(&self, id: TaskId, result: &ImportResult) -> Result<(), DatabaseError> {
-        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        self.connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO import_result
-                 (task_id, success_count, fail_count, failures) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![
-                id.get(),
-                count(result.success_count),
-                count(result.fail_count),
-                serde_json::to_string(&result.failures)?,
-            ])?;
-        Ok(())
     }
 
     /// The unexpired task that this key stands for, and its body.
@@ -199,10 +262,11 @@ impl<'a> Batch<'a> {
             id.get(),
             tenant_id,
             task.user_id.as_str(),
-            task.parameters.task_type() as u8,
-            TaskStatus::New as u8,
+            task.parameters.task_type().code(),
+            TaskStatus::New.code(),
             task.locale,
-            serde_json::to_string(&task.parameters)?,
+            row::write_parameters(&task.parameters)?,
+            task.created_by.as_ref().map(Identifier::as_str),
         ])?;
         if let TaskParameters::Transfer { src_user_id, .. } = &task.parameters {
             let user = src_user_id.as_str().as_bytes();
@@ -210,5 +274,37 @@ impl<'a> Batch<'a> {
             self.source_user_entries.push((fingerprint, id.get()));
         }
         Ok(())
+    }
+}
+
+impl TaskRow {
+    /// The row of a query that selects [`TaskRow::COLUMNS`].
+    pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            tenant_id: row.get(1)?,
+            user_id: row.get(2)?,
+            task_type: row.get(3)?,
+            status: row.get(4)?,
+            locale: row.get(5)?,
+            init_params: row.get(6)?,
+            result_code: row.get(7)?,
+            started_at: row.get(8)?,
+            ended_at: row.get(9)?,
+            created_by: row.get(10)?,
+            fence: row.get(11)?,
+            attempts_counted: row.get(12)?,
+            claim_id: row.get(13)?,
+            worker: row.get(14)?,
+            holder: row.get(15)?,
+            lease_seconds: row.get(16)?,
+            claimed_at: row.get(17)?,
+            progress_at: row.get(18)?,
+            due_at: row.get(19)?,
+            cancel_requested: row.get(20)?,
+            success_count: row.get(21)?,
+            fail_count: row.get(22)?,
+            failure_rows: row.get(23)?,
+        })
     }
 }

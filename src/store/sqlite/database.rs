@@ -13,11 +13,11 @@ use super::index::{Entry, Fingerprints, Index, IndexKind, SharedTail};
 use super::log::Log;
 use super::work::{Done, Work};
 use crate::store::queue::Job;
-use crate::store::row::CorruptRow;
+use crate::store::row::{self, Code, CorruptRow};
 use crate::task::clock::SharedClock;
 use crate::task::idempotency;
 use crate::task::repository::StoreError;
-use crate::task::{TaskId, TaskParameters};
+use crate::task::{TaskId, TaskParameters, TaskType};
 
 /// The most rows that are named one by one where they cannot be read.
 const NAMED_ROWS: u64 = 10;
@@ -166,21 +166,23 @@ impl Database {
 
     fn load_young_source_users(&mut self) -> Result<(), DatabaseError> {
         let mut statement = self.connection.prepare(
-            "SELECT id, tenant_id, init_params FROM task WHERE id > ?1 AND task_type = 0",
+            "SELECT id, tenant_id, init_params FROM task WHERE id > ?1 AND task_type = ?2",
         )?;
-        let mut rows = statement.query([self.source_users.last_indexed()])?;
+        let transfer = TaskType::TransferAndDeletion.code();
+        let mut rows = statement.query(params![self.source_users.last_indexed(), transfer])?;
         let mut entries = Vec::new();
         let mut unreadable: u64 = 0;
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;
-            match serde_json::from_slice(row.get_ref(2)?.as_bytes().unwrap_or_default()) {
-                Ok(TaskParameters::Transfer { src_user_id, .. }) => {
+            let json = row.get_ref(2)?.as_str().unwrap_or_default();
+            match row::read_parameters(TaskType::TransferAndDeletion, json) {
+                Some(TaskParameters::Transfer { src_user_id, .. }) => {
                     let tenant = row.get_ref(1)?.as_bytes().unwrap_or_default();
                     let user = src_user_id.as_str().as_bytes();
                     entries.push((self.fingerprints.of(tenant, user), id));
                 }
                 // It cannot be found by its user; all others can.
-                Ok(TaskParameters::BatchImport { .. }) | Err(_) => {
+                Some(TaskParameters::BatchImport { .. }) | None => {
                     unreadable = unreadable.saturating_add(1);
                     if unreadable <= NAMED_ROWS {
                         tracing::error!(task_id = id, "the row of a task is not readable");

@@ -37,12 +37,15 @@ use super::queue::{Pending, Queue};
 use super::row::{NewRow, Request};
 use super::schema::{self, Migrated, SchemaError};
 use super::{StoreContext, when_an_id_is_free};
+use crate::task::attempt::History;
 use crate::task::id::IdGenerator;
 use crate::task::idempotency::Idempotency;
-use crate::task::life_cycle::Transition;
+use crate::task::import::ImportFailure;
+use crate::task::life_cycle::Command;
 use crate::task::list::Page;
-use crate::task::repository::{Created, StoreError, TaskRepository};
-use crate::task::{Identifier, ImportResult, NewTask, Task, TaskId, TenantId};
+use crate::task::repository::{ApplyError, Created, StoreError, TaskRepository};
+use crate::task::scope::Target;
+use crate::task::{Identifier, NewTask, Task, TaskId, TenantId};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/sqlite/migrations");
 
@@ -225,7 +228,7 @@ impl TaskRepository for SqliteStore {
             let pending = when_an_id_is_free(|| self.push_create(&mut request)).await?;
             match pending.committed().await? {
                 Done::Created(created) => Ok(created),
-                Done::Stepped(_) => Err(StoreError::failed(WrongAnswer)),
+                Done::Applied(_) => Err(StoreError::failed(WrongAnswer)),
             }
         })
     }
@@ -262,22 +265,27 @@ impl TaskRepository for SqliteStore {
         Box::pin(self.reader.newest_import(tenant_id, user_id))
     }
 
-    fn import_result(&self, id: TaskId) -> BoxFuture<'_, Result<ImportResult, StoreError>> {
-        Box::pin(self.reader.import_result(id))
+    fn failures<'a>(
+        &'a self,
+        task: &'a Task,
+        from: u64,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<ImportFailure>, StoreError>> {
+        Box::pin(self.reader.failures(task, from, limit))
     }
 
-    fn take_step(
-        &self,
-        id: TaskId,
-        step: Transition,
-    ) -> BoxFuture<'_, Result<Option<Task>, StoreError>> {
+    fn history<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Result<History, StoreError>> {
+        Box::pin(self.reader.history(task.id))
+    }
+
+    fn apply(&self, target: Target, command: Command) -> BoxFuture<'_, Result<Task, ApplyError>> {
         Box::pin(async move {
             let pending = self
                 .queue
-                .push_with(|| Ok::<_, StoreError>(Work::TakeStep { id, step }))?;
+                .push_with(|| Ok::<_, StoreError>(Work::Apply { target, command }))?;
             match pending.committed().await? {
-                Done::Stepped(outcome) => Ok(outcome?),
-                Done::Created(_) => Err(StoreError::failed(WrongAnswer)),
+                Done::Applied(outcome) => Ok(*outcome?.ok_or(ApplyError::NoTask)?),
+                Done::Created(_) => Err(StoreError::failed(WrongAnswer).into()),
             }
         })
     }

@@ -9,10 +9,12 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use super::index::{Fingerprints, IndexKind, SharedTail, find_in_block};
-use crate::store::row::{self, TaskRow};
+use crate::store::row::{self, ActionRow, AttemptRow, Code, TaskRow};
+use crate::task::attempt::History;
+use crate::task::import::ImportFailure;
 use crate::task::list::{Order, Page};
 use crate::task::repository::StoreError;
-use crate::task::{Identifier, ImportResult, Task, TaskId, TaskParameters, TenantId};
+use crate::task::{Identifier, Task, TaskId, TaskParameters, TaskStatus, TaskType, TenantId};
 
 /// The most reads at a time; further ones wait for their turn.
 const CONNECTIONS: u32 = 4;
@@ -57,8 +59,10 @@ impl Reader {
     ) -> Result<Option<Task>, StoreError> {
         let query = format!(
             "SELECT {} FROM task INDEXED BY task_by_state
-             WHERE tenant_id = ?1 AND task_type IN (0, 1) AND status IN (0, 1, 2, 3) AND id = ?2",
-            TaskRow::COLUMNS
+             WHERE tenant_id = ?1 AND task_type IN ({}) AND status IN ({}) AND id = ?2",
+            TaskRow::COLUMNS,
+            TaskType::all_codes(),
+            TaskStatus::all_codes(),
         );
         let row = sqlx::query_as(AssertSqlSafe(query))
             .bind(tenant_id.as_str())
@@ -87,7 +91,8 @@ impl Reader {
                 "{union}SELECT * FROM (SELECT id AS next FROM task INDEXED BY task_by_state
                  WHERE tenant_id = ?1 AND task_type = {} AND status = {} AND id {comparison} ?2
                  ORDER BY id {direction} LIMIT ?3)",
-                task_type as u8, status as u8,
+                task_type.code(),
+                status.code(),
             );
         }
         let query = format!(
@@ -169,8 +174,9 @@ impl Reader {
     ) -> Result<Option<Task>, StoreError> {
         let query = format!(
             "SELECT {} FROM task INDEXED BY import_by_user
-             WHERE tenant_id = ?1 AND user_id = ?2 AND task_type = 1 ORDER BY id DESC LIMIT 1",
-            TaskRow::COLUMNS
+             WHERE tenant_id = ?1 AND user_id = ?2 AND task_type = {} ORDER BY id DESC LIMIT 1",
+            TaskRow::COLUMNS,
+            TaskType::BatchImport.code(),
         );
         let row = sqlx::query_as(AssertSqlSafe(query))
             .bind(tenant_id.as_str())
@@ -180,13 +186,42 @@ impl Reader {
         row::task(row)
     }
 
-    pub(super) async fn import_result(&self, id: TaskId) -> Result<ImportResult, StoreError> {
-        let row: Option<(i64, i64, String)> = sqlx::query_as(
-            "SELECT success_count, fail_count, failures FROM import_result WHERE task_id = ?1",
+    pub(super) async fn failures(
+        &self,
+        task: &Task,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<ImportFailure>, StoreError> {
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "SELECT user_name, description FROM import_failure
+             WHERE task_id = ?1 AND fence = ?2 AND position >= ?3 ORDER BY position LIMIT ?4",
         )
-        .bind(id.get())
-        .fetch_optional(&self.pool)
+        .bind(task.id.get())
+        .bind(task.fence.get())
+        .bind(row::number(from))
+        .bind(limit)
+        .fetch_all(&self.pool)
         .await?;
-        row::import_result(row)
+        Ok(rows.into_iter().map(row::failure).collect())
+    }
+
+    pub(super) async fn history(&self, id: TaskId) -> Result<History, StoreError> {
+        let attempts: Vec<AttemptRow> = sqlx::query_as(AssertSqlSafe(format!(
+            "SELECT {} FROM attempt WHERE task_id = ?1 ORDER BY fence DESC LIMIT ?2",
+            AttemptRow::COLUMNS
+        )))
+        .bind(id.get())
+        .bind(row::MOST_OF_HISTORY)
+        .fetch_all(&self.pool)
+        .await?;
+        let actions: Vec<ActionRow> = sqlx::query_as(AssertSqlSafe(format!(
+            "SELECT {} FROM action WHERE task_id = ?1 ORDER BY at DESC LIMIT ?2",
+            ActionRow::COLUMNS
+        )))
+        .bind(id.get())
+        .bind(row::MOST_OF_HISTORY)
+        .fetch_all(&self.pool)
+        .await?;
+        row::history(attempts, actions)
     }
 }

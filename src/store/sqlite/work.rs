@@ -1,21 +1,22 @@
 //! What the writer does.
 
 use crate::store::row::NewRow;
-use crate::task::life_cycle::{InvalidTransition, Transition};
+use crate::task::Task;
+use crate::task::life_cycle::{Command, Refusal};
 use crate::task::repository::Created;
-use crate::task::{Task, TaskId};
+use crate::task::scope::Target;
 
 /// What a write that waits shall do.
 pub(super) enum Work {
     /// Create this task.
     Create(NewRow),
-    /// Let a task take a step of its life.
-    TakeStep { id: TaskId, step: Transition },
+    /// Apply a command to a task.
+    Apply { target: Target, command: Command },
 }
 
 /// What became of a write, once it is committed.
 pub(super) enum Done {
     Created(Created),
-    /// The task after its step; none if there is no such task.
-    Stepped(Result<Option<Task>, InvalidTransition>),
+    /// The task after the command; none if there is no such task.
+    Applied(Result<Option<Box<Task>>, Refusal>),
 }

@@ -1,16 +1,22 @@
 //! The laws of lists, as properties.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use kootask::task::life_cycle::Transition;
+use kootask::task::attempt::{Claim, Fence};
+use kootask::task::life_cycle::{Command, Report, Step};
 use kootask::task::list::{Filter, Order, Page};
 use kootask::task::repository::TaskRepository;
+use kootask::task::scope::{Scope, Target};
 use kootask::task::{NewTask, TaskId, TaskStatus, TaskType};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use uuid::Uuid;
 
 use super::{Backend, contract};
-use crate::store::{MovedClock, NODE, batch_import, create_new, identifier, tenant, transfer};
+use crate::store::{
+    MovedClock, NODE, batch_import, create_new, identifier, step, tenant, transfer,
+};
 
 contract! {
     every backend:
@@ -25,20 +31,33 @@ fn of_other_tenant(task: NewTask) -> NewTask {
     }
 }
 
-async fn step(store: &Arc<dyn TaskRepository>, id: TaskId, step: Transition) {
-    store.take_step(id, step).await.unwrap().unwrap();
-}
-
 /// A task, taken to this status.
 async fn create_in(store: &Arc<dyn TaskRepository>, task: NewTask, status: TaskStatus) -> TaskId {
+    let scope = Scope::tenant(task.tenant_id.clone());
     let id = create_new(store, task, None).await;
-    if status != TaskStatus::New {
-        step(store, id, Transition::Start).await;
-    }
-    match status {
-        TaskStatus::New | TaskStatus::Executing => {}
-        TaskStatus::Success => step(store, id, Transition::Succeed).await,
-        TaskStatus::Failed => step(store, id, Transition::Fail("18000205".into())).await,
+    let target = Target { id, scope };
+    let fail = Step::Fail("18000205".parse().unwrap());
+    let report = Report {
+        fence: Fence::new(1),
+        holder: identifier("migrator"),
+    };
+    let claim = Claim {
+        claim_id: Uuid::nil(),
+        worker: identifier("w1"),
+        holder: identifier("migrator"),
+        lease: Duration::from_secs(60),
+    };
+    let timeout = Duration::from_secs(3600);
+    let start = Command::Step(Step::Start);
+    let way = match status {
+        TaskStatus::New => vec![],
+        TaskStatus::Waiting => vec![Command::Claim { claim, timeout }, Command::Release(report)],
+        TaskStatus::Executing => vec![start],
+        TaskStatus::Success => vec![start, Command::Step(Step::Succeed)],
+        TaskStatus::Failed => vec![start, Command::Step(fail)],
+    };
+    for command in way {
+        store.apply(target.clone(), command).await.unwrap();
     }
     id
 }
@@ -122,9 +141,9 @@ async fn walking_the_cursor_under_writes_gives_every_old_task_exactly_once(backe
             tokio::spawn(async move {
                 // Completes each second old task, and creates without end.
                 for id in old.into_iter().skip(writer).step_by(2) {
-                    step(&store, id, Transition::Start).await;
+                    step(&store, id, Step::Start).await;
                     create_new(&store, transfer("young"), None).await;
-                    step(&store, id, Transition::Succeed).await;
+                    step(&store, id, Step::Succeed).await;
                 }
                 for _ in 0..2_000 {
                     create_new(&store, batch_import("young"), None).await;

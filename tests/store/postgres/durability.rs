@@ -1,8 +1,8 @@
 //! What is answered is on the disk, whatever the database does by default.
 
-use kootask::task::life_cycle::Transition;
+use kootask::task::life_cycle::Step;
 
-use super::super::{create_new, transfer};
+use super::super::{create_new, step, transfer};
 use super::Place;
 
 /// How the sessions that wrote tasks, for creates and for steps, were set.
@@ -24,11 +24,7 @@ async fn set_to(default: &str) -> String {
     assert_eq!(place.database.sql("SHOW synchronous_commit"), default);
     let store = place.open(None).await;
     let id = create_new(&store, transfer("source"), None).await;
-    store
-        .take_step(id, Transition::Start)
-        .await
-        .unwrap()
-        .unwrap();
+    step(&store, id, Step::Start).await;
     place
         .database
         .sql("SELECT string_agg(setting, ', ') FROM witnessed")

@@ -21,7 +21,7 @@ async fn stores_opened_at_once_on_an_empty_database_make_its_schema_once() {
     .await;
     let nodes: HashSet<u16> = opened.iter().map(|(id, _)| id.node()).collect();
     assert_eq!(nodes.len(), 6, "two stores share a node");
-    assert_eq!(place.number("SELECT count(*) FROM _sqlx_migrations"), 1);
+    assert_eq!(place.number("SELECT count(*) FROM _sqlx_migrations"), 2);
     assert_eq!(place.number("SELECT count(*) FROM task"), 6);
 }
 

@@ -1,0 +1,57 @@
+-- The life of a task. A create writes none of this but created_by: every column
+-- may be null. A program that knows only 0001 runs on this schema as long as no
+-- task is in status 4 (waiting). import_result, which nothing wrote, stays for it.
+
+ALTER TABLE task
+    ADD COLUMN created_by       text,
+    ADD COLUMN fence            bigint,
+    ADD COLUMN attempts_counted bigint,
+    -- The attempt that runs, or the last one.
+    ADD COLUMN claim_id         text,
+    ADD COLUMN worker           text,
+    ADD COLUMN holder           text,
+    ADD COLUMN lease_seconds    bigint,
+    -- Milliseconds since the Unix epoch, as all times.
+    ADD COLUMN claimed_at       bigint,
+    ADD COLUMN progress_at      bigint,
+    ADD COLUMN due_at           bigint,
+    -- 1, or null.
+    ADD COLUMN cancel_requested bigint,
+    ADD COLUMN success_count    bigint,
+    ADD COLUMN fail_count       bigint,
+    ADD COLUMN failure_rows     bigint;
+
+-- Attempts that ended without success. Append-only.
+CREATE TABLE attempt (
+    task_id    bigint   NOT NULL,
+    fence      bigint   NOT NULL,
+    worker     text     NOT NULL,
+    holder     text     NOT NULL,
+    started_at bigint   NOT NULL,
+    ended_at   bigint   NOT NULL,
+    -- 1 failed, 2 released, 3 lost
+    how        smallint NOT NULL,
+    code       text,
+    PRIMARY KEY (task_id, fence)
+);
+
+-- What tenants did to tasks. Append-only.
+CREATE TABLE action (
+    task_id    bigint   NOT NULL,
+    at         bigint   NOT NULL,
+    -- 0 cancel, 1 retry
+    kind       smallint NOT NULL,
+    credential text,
+    user_id    text     NOT NULL
+);
+CREATE INDEX action_by_task ON action (task_id);
+
+-- The users that an attempt of a batch import could not take. Append-only.
+CREATE TABLE import_failure (
+    task_id     bigint NOT NULL,
+    fence       bigint NOT NULL,
+    position    bigint NOT NULL,
+    user_name   text   NOT NULL,
+    description text   NOT NULL,
+    PRIMARY KEY (task_id, fence, position)
+);
