@@ -84,7 +84,7 @@ pub(super) fn init_params(parameters: &TaskParameters) -> serde_json::Result<Str
     })
 }
 
-/// A user that was not imported.
+/// A user that was not imported, as on the wire.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ImportFailure {

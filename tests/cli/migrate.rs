@@ -42,10 +42,10 @@ fn refused(outcome: &Outcome) -> &str {
 #[track_caller]
 fn migrate_twice(mut migrate: Command, shown: &str) {
     let first = outcome(&mut migrate);
-    let expected = format!("{shown} is migrated from schema version 0 to 1\n");
+    let expected = format!("{shown} is migrated from schema version 0 to 2\n");
     assert_eq!(said(&first), expected);
     let second = outcome(&mut migrate);
-    let expected = format!("{shown} is up to date: its schema has version 1\n");
+    let expected = format!("{shown} is up to date: its schema has version 2\n");
     assert_eq!(said(&second), expected);
 }
 
