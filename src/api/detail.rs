@@ -80,6 +80,7 @@ async fn detail(
     task_id: PathParameter,
 ) -> Result<Response, ApiError> {
     let task_id: TaskId = path::read(task_id, "task_id", Reason::NotATaskId)?;
+    context.note_task(task_id);
     let task = tasks
         .find(&caller.tenant_id, task_id)
         .await?

@@ -92,6 +92,9 @@ async fn result(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let task_id = read_task_id(query.as_deref())?;
+    if let Some(task_id) = task_id {
+        context.note_task(task_id);
+    }
     let result = tasks
         .import_result(&caller.tenant_id, &caller.user_id, task_id)
         .await?;

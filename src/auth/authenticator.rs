@@ -10,6 +10,7 @@ use super::signature::{SignableRequest, SignatureHeader, string_to_sign};
 use super::{STAND_IN_TENANT, x_date};
 use crate::task::clock::SharedClock;
 use crate::task::{Identifier, TenantId};
+use crate::web::context::RequestContext;
 use crate::web::error::ApiError;
 
 /// Whether credentials are required.
@@ -31,10 +32,18 @@ pub struct Authenticator {
     stand_in_tenant: Option<TenantId>,
 }
 
+/// A credential that was believed, or that the stand-in does without.
+pub(super) struct Believed {
+    /// The tenant it belongs to.
+    pub(super) tenant_id: TenantId,
+    /// Its name; `None` where there is none.
+    pub(super) credential: Option<Identifier>,
+}
+
 /// What a request shows of its caller before its body is read.
 pub(super) enum Presented<'a> {
     /// The credential needs no body.
-    Believed(TenantId),
+    Believed(Believed),
     /// The body must be hashed first.
     Signed(SignatureHeader<'a>),
 }
@@ -58,11 +67,13 @@ impl Authenticator {
         }
     }
 
-    /// Judges all but a signature.
+    /// Judges all but a signature. The credential of a token that is known is noted
+    /// for the log whatever is found.
     pub(super) fn judge<'a>(
         &self,
         parts: &'a Parts,
         claimed: &AppAuthHeaders,
+        context: &RequestContext,
     ) -> Result<Presented<'a>, ApiError> {
         let now = self.clock.now();
         if !x_date::is_current(claimed.date, now, self.clock_skew) {
@@ -71,7 +82,7 @@ impl Authenticator {
         match Authorization::read(&parts.headers).map_err(ApiError::Unauthenticated)? {
             Authorization::Signature(signature) => Ok(Presented::Signed(signature)),
             Authorization::Bearer(token) => self
-                .judge_token(token, &claimed.user_id, now)
+                .judge_token(token, &claimed.user_id, now, context)
                 .map(Presented::Believed),
             Authorization::Absent => self.at_its_word("no credential").map(Presented::Believed),
         }
@@ -82,22 +93,30 @@ impl Authenticator {
         token: &str,
         user_id: &Identifier,
         now: Timestamp,
-    ) -> Result<TenantId, ApiError> {
-        let Some(token) = self.credentials.token(token) else {
+        context: &RequestContext,
+    ) -> Result<Believed, ApiError> {
+        let Some((token, name)) = self.credentials.token(token) else {
             return self.at_its_word("unknown token");
         };
+        context.note_credential(name.as_ref());
         if token.expires_at.is_some_and(|end| end <= now) {
             return Err(ApiError::Unauthenticated("the token has expired"));
         }
         if token.user_id.as_ref().is_some_and(|bound| bound != user_id) {
             return Err(ApiError::Forbidden);
         }
-        Ok(token.tenant_id.clone())
+        Ok(Believed {
+            tenant_id: token.tenant_id.clone(),
+            credential: name,
+        })
     }
 
-    fn at_its_word(&self, otherwise: &'static str) -> Result<TenantId, ApiError> {
+    fn at_its_word(&self, otherwise: &'static str) -> Result<Believed, ApiError> {
         match (self.mode, &self.stand_in_tenant) {
-            (AuthMode::AcceptAny, Some(tenant)) => Ok(tenant.clone()),
+            (AuthMode::AcceptAny, Some(tenant)) => Ok(Believed {
+                tenant_id: tenant.clone(),
+                credential: None,
+            }),
             _ => Err(ApiError::Unauthenticated(otherwise)),
         }
     }
@@ -108,7 +127,7 @@ impl Authenticator {
         parts: &Parts,
         presented: &SignatureHeader<'_>,
         body_sha256: &[u8; 32],
-    ) -> Result<TenantId, ApiError> {
+    ) -> Result<Believed, ApiError> {
         let request = SignableRequest {
             method: parts.method.as_str(),
             path: parts.uri.path(),
@@ -129,7 +148,10 @@ impl Authenticator {
                 &string_to_sign(&canonical),
                 &presented.signature,
             )
-            .cloned()
+            .map(|tenant_id| Believed {
+                tenant_id: tenant_id.clone(),
+                credential: Some(presented.app_id.clone()),
+            })
             .ok_or(ApiError::Unauthenticated("unknown app or wrong signature"))
     }
 }

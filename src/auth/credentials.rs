@@ -18,6 +18,14 @@ impl TokenDigest {
     pub fn of(token: &str) -> Self {
         Self(Sha256::digest(token).into())
     }
+
+    /// What the token is called where its use is told: by the first 8 digits of
+    /// its digest, which `config check` shows too.
+    #[must_use]
+    pub fn name(&self) -> Option<Identifier> {
+        let start = self.0.first_chunk::<4>()?;
+        format!("token-{}", hex::encode(start)).parse().ok()
+    }
 }
 
 /// An app that signs its requests.
@@ -79,12 +87,13 @@ impl Credentials {
         app.filter(|_| verified).map(|app| &app.tenant_id)
     }
 
-    /// The rights of a bearer token. It is looked up by its digest, so that the
+    /// The rights of a bearer token, and its name. It is looked up by its digest, so that the
     /// time this takes tells nothing about the tokens that exist.
-    pub(super) fn token(&self, token: &str) -> Option<&Token> {
+    pub(super) fn token(&self, token: &str) -> Option<(&Token, Option<Identifier>)> {
         if self.tokens.is_empty() {
             return None;
         }
-        self.tokens.get(&TokenDigest::of(token))
+        let digest = TokenDigest::of(token);
+        Some((self.tokens.get(&digest)?, digest.name()))
     }
 }

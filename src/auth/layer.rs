@@ -16,7 +16,7 @@ use http::Request;
 use sha2::{Digest, Sha256};
 use tower::{Layer, Service};
 
-use super::authenticator::Presented;
+use super::authenticator::{Believed, Presented};
 use super::headers::AppAuthHeaders;
 use super::{Authenticator, Caller, Signed};
 use crate::web::body;
@@ -142,8 +142,8 @@ async fn authenticate(
     let context = RequestContext::of(&parts.extensions)?;
     let claimed = AppAuthHeaders::read(&parts, context.trace_id_violation())?;
     context.note_user(claimed.user_id.as_str());
-    let (tenant_id, signed) = match authenticator.judge(&parts, &claimed)? {
-        Presented::Believed(tenant_id) => (tenant_id, None),
+    let (believed, signed) = match authenticator.judge(&parts, &claimed, &context)? {
+        Presented::Believed(believed) => (believed, None),
         Presented::Signed(presented) => {
             let bytes = body::read(request_body, &context).await?;
             let signed = Signed {
@@ -151,15 +151,21 @@ async fn authenticate(
                 body_sha256: Sha256::digest(&bytes).into(),
             };
             request_body = Body::from(bytes);
-            let tenant_id =
+            let believed =
                 authenticator.judge_signature(&parts, &presented, &signed.body_sha256)?;
-            (tenant_id, Some(signed))
+            (believed, Some(signed))
         }
     };
+    let Believed {
+        tenant_id,
+        credential,
+    } = believed;
     context.note_tenant(tenant_id.as_str());
+    context.note_credential(credential.as_ref());
     parts.extensions.insert(Caller {
         tenant_id,
         user_id: claimed.user_id,
+        credential,
         signed,
     });
     Ok(Request::from_parts(parts, request_body))

@@ -32,6 +32,9 @@ pub struct Caller {
     pub tenant_id: TenantId,
     /// The user it acts as (`X-User-Id`).
     pub user_id: Identifier,
+    /// The name of the credential: an app's id, or [`TokenDigest::name`]; `None`
+    /// where none was required.
+    pub credential: Option<Identifier>,
     /// How the request was signed, if it was.
     pub signed: Option<Signed>,
 }

@@ -31,6 +31,8 @@ pub struct RequestContext {
     body_limit: usize,
     user_id: OnceLock<Box<str>>,
     tenant_id: OnceLock<Box<str>>,
+    credential: OnceLock<Box<str>>,
+    task_id: OnceLock<Box<str>>,
 }
 
 /// The layer that makes the context did not run: a mistake of ours.
@@ -55,6 +57,8 @@ impl RequestContext {
             body_limit: limits.body,
             user_id: OnceLock::new(),
             tenant_id: OnceLock::new(),
+            credential: OnceLock::new(),
+            task_id: OnceLock::new(),
         }
     }
 
@@ -118,6 +122,18 @@ impl RequestContext {
         self.tenant_id.get().map(AsRef::as_ref)
     }
 
+    /// The name of the credential, once it is known to be one; never its secret.
+    #[must_use]
+    pub fn credential(&self) -> Option<&str> {
+        self.credential.get().map(AsRef::as_ref)
+    }
+
+    /// The task that the request is about, once known.
+    #[must_use]
+    pub fn task_id(&self) -> Option<&str> {
+        self.task_id.get().map(AsRef::as_ref)
+    }
+
     /// Notes the user for the log.
     pub fn note_user(&self, user_id: &str) {
         self.user_id.get_or_init(|| user_id.into());
@@ -126,6 +142,18 @@ impl RequestContext {
     /// Notes the tenant for the log.
     pub fn note_tenant(&self, tenant_id: &str) {
         self.tenant_id.get_or_init(|| tenant_id.into());
+    }
+
+    /// Notes the credential's name, if it has one, for the log.
+    pub fn note_credential(&self, name: Option<impl ToString>) {
+        if let Some(name) = name {
+            self.credential.get_or_init(|| name.to_string().into());
+        }
+    }
+
+    /// Notes the task's id for the log.
+    pub fn note_task(&self, task_id: impl ToString) {
+        self.task_id.get_or_init(|| task_id.to_string().into());
     }
 }
 

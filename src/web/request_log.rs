@@ -28,8 +28,10 @@ macro_rules! line {
             target: "kootask::request",
             tracing::Level::$level,
             trace_id = $log.context.trace_id().as_str(),
-            user = $log.user(),
-            tenant = $log.tenant(),
+            user = $log.context.user_id(),
+            tenant = $log.context.tenant_id(),
+            credential = $log.context.credential(),
+            task_id = $log.context.task_id(),
             method = $log.method.as_str(),
             path = $log.uri.path(),
             duration_ms = $log.duration_ms(),
@@ -65,14 +67,6 @@ impl RequestLog {
             }
             Some(error) => line!(self, INFO, status = status_number, code, %error, "request"),
         }
-    }
-
-    fn user(&self) -> Option<&str> {
-        self.context.user_id()
-    }
-
-    fn tenant(&self) -> Option<&str> {
-        self.context.tenant_id()
     }
 
     /// Milliseconds, to the microsecond.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use kootask::config::Defaults;
+use sha2::{Digest, Sha256};
 
 use crate::support::TestApp;
 use crate::support::client::{Answer, Call, TRANSFER};
@@ -101,5 +102,20 @@ async fn a_refused_call_creates_nothing() {
     // Had one of them been taken, the key would now stand for its body.
     let call = app.create(crate::support::client::IMPORT).bearer("good");
     call.header("Idempotency-Key", "key").send().await.task_id();
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_task_keeps_the_name_of_the_credential_it_was_created_with() {
+    let app = app().await;
+    let call = || app.create(TRANSFER);
+    let signed = call().signed("console", "secret-of-the-console");
+    let by_app = signed.send().await.task_id();
+    let by_token = call().bearer("good").send().await.task_id();
+    let created_by = async |id| app.kept("acme", id).await.created_by.unwrap().to_string();
+    assert_eq!(created_by(by_app).await, "console");
+    let digest = hex::encode(Sha256::digest("good"));
+    let name = created_by(by_token).await;
+    assert_eq!(name, format!("token-{}", &digest[..8]));
     app.stop().await;
 }

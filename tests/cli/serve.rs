@@ -201,6 +201,87 @@ async fn every_request_is_logged_with_its_trace_id_and_without_secrets() {
     assert!(!log.contains("secret"), "{log}");
 }
 
+/// The lines of these requests, told by their trace ids.
+fn lines_of<'a>(log: &str, trace_ids: impl IntoIterator<Item = &'a str>) -> Vec<Value> {
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of = |id| lines.iter().find(|line| line["trace_id"] == id).cloned();
+    trace_ids
+        .into_iter()
+        .map(|id| of(id).expect("a line"))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_requests_line_tells_the_credential_and_the_task() {
+    let digest = hex::encode(Sha256::digest("bound"));
+    let service = Service::start(|command| {
+        admit(command, "the-token")
+            .env("KOOTASK__AUTH__TOKENS__1__TOKEN_SHA256", &digest)
+            .env("KOOTASK__AUTH__TOKENS__1__TENANT_ID", "my-company")
+            .env("KOOTASK__AUTH__TOKENS__1__USER_ID", "another")
+            .env("KOOTASK__AUTH__APPS__0__APP_ID", "my-console")
+            .env("KOOTASK__AUTH__APPS__0__TENANT_ID", "my-company")
+            .env(
+                "KOOTASK__AUTH__APPS__0__APP_SECRET",
+                "secret-of-the-console",
+            )
+    });
+    let create =
+        |trace_id: &str| Call::create(service.address, TRANSFER).header("X-Traceid", trace_id);
+    let by_token = create("token").bearer("the-token").send().await.task_id();
+    let signed = create("app").signed("my-console", "secret-of-the-console");
+    let by_app = signed.send().await.task_id();
+    let forged = create("forged").signed("my-console", "a guess");
+    assert_eq!(forged.send().await.status, 401);
+    assert_eq!(create("bound").bearer("bound").send().await.status, 403);
+    assert_eq!(create("unknown").bearer("guess").send().await.status, 401);
+    let detail = Call::new(
+        service.address,
+        "GET",
+        &format!("/koodrive/ose/v1/task/{by_app}"),
+    )
+    .header("X-Traceid", "detail")
+    .header("X-User-Id", USER)
+    .at(jiff::Timestamp::now())
+    .bearer("the-token");
+    assert_eq!(detail.send().await.status, 200);
+
+    let (_, log) = service.end("TERM");
+    let lines = lines_of(
+        &log,
+        ["token", "app", "detail", "bound", "forged", "unknown"],
+    );
+    let of_token = |token: &str| {
+        let digest = hex::encode(Sha256::digest(token));
+        Value::from(format!("token-{}", &digest[..8]))
+    };
+    let credentials = [
+        of_token("the-token"),
+        "my-console".into(),
+        of_token("the-token"),
+        of_token("bound"),
+        // Whoever it was.
+        Value::Null,
+        Value::Null,
+    ];
+    let id = |id: i64| Value::from(id.to_string());
+    let tasks = [
+        id(by_token),
+        id(by_app),
+        id(by_app),
+        Value::Null,
+        Value::Null,
+        Value::Null,
+    ];
+    for ((line, credential), task) in lines.iter().zip(credentials).zip(tasks) {
+        assert_eq!(line["credential"], credential, "{line}");
+        assert_eq!(line["task_id"], task, "{line}");
+    }
+}
+
 #[tokio::test]
 async fn accept_any_needs_no_credential_but_is_warned_of() {
     let service = Service::start(|command| command.env("KOOTASK__AUTH__MODE", "accept-any"));

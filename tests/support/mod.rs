@@ -23,7 +23,7 @@ use kootask::store::StoreUrl;
 use kootask::task::clock::{SharedClock, SystemClock};
 use kootask::task::life_cycle::{Command, Step};
 use kootask::task::scope::{Scope, Target};
-use kootask::task::{TaskId, TaskService};
+use kootask::task::{Identifier, Task, TaskId, TaskService};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -98,6 +98,13 @@ impl TestApp {
         self.call("GET", target)
             .header("X-User-Id", client::USER)
             .at(Timestamp::now())
+    }
+
+    /// A task of this tenant, as it is kept.
+    pub async fn kept(&self, tenant: &str, id: i64) -> Task {
+        let tenant = tenant.parse::<Identifier>().unwrap().into();
+        let id = TaskId::new(id).unwrap();
+        self.tasks.find(&tenant, id).await.unwrap().unwrap()
     }
 
     /// Lets a task take a step of its life.

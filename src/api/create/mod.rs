@@ -77,6 +77,7 @@ async fn create(
     request: CreateRequest,
 ) -> Result<Response, ApiError> {
     let task_id = tasks.create(request.task, request.idempotency).await?;
+    context.note_task(task_id);
     Ok(envelope::json(&CreateAnswer {
         task_id: task_id.to_string(),
         code: 0,

@@ -50,7 +50,7 @@ impl<S: Send + Sync> FromRequest<S> for CreateRequest {
             task: NewTask {
                 tenant_id: caller.tenant_id,
                 user_id: caller.user_id,
-                created_by: None,
+                created_by: caller.credential,
                 locale: context.language().tag(),
                 parameters,
             },
