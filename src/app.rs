@@ -59,6 +59,7 @@ impl App {
             clock: clock.clone(),
             migrate: config.store.migrate,
             max_connections: config.store.max_connections,
+            attempts: config.tasks.policy(),
             tasks: background.tasks(),
             stop: background.token(),
         };
@@ -94,7 +95,11 @@ impl App {
         Self {
             background,
             reload,
-            tasks: TaskService::new(Arc::clone(&repository), Arc::new(directory)),
+            tasks: TaskService::new(
+                Arc::clone(&repository),
+                Arc::new(directory),
+                config.tasks.policy(),
+            ),
             authenticator: Arc::new(Authenticator::new(
                 config.auth.mode,
                 config.auth.clock_skew,

@@ -11,6 +11,7 @@ use kootask::store::StoreContext;
 use kootask::store::sqlite::SqliteStore;
 use kootask::task::clock::SystemClock;
 use kootask::task::repository::TaskRepository;
+use kootask::task::retry::RetryPolicy;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -107,6 +108,7 @@ fn create(database: &Path) -> Result<(), Box<dyn Error>> {
         node: None,
         migrate: true,
         max_connections: 2,
+        attempts: RetryPolicy::default(),
         tasks: TaskTracker::new(),
         stop: CancellationToken::new(),
     };

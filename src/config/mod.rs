@@ -14,6 +14,7 @@ mod secret;
 mod section;
 mod server;
 mod store;
+mod tasks;
 mod tree;
 mod value;
 mod warnings;
@@ -31,6 +32,7 @@ pub use self::secret::{read_secret, secret_of};
 use self::section::{Section, section};
 pub use self::server::ServerConfig;
 pub use self::store::StoreConfig;
+pub use self::tasks::TasksConfig;
 pub use self::tree::Place;
 use self::tree::{Content, Entries, Node};
 
@@ -46,6 +48,8 @@ section! {
         pub store: StoreConfig,
         /// `[id]`
         pub id: IdConfig,
+        /// `[tasks]`
+        pub tasks: TasksConfig,
         /// `[directory]`
         pub directory: DirectoryConfig,
         /// `[auth]`

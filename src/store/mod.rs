@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::task::clock::SharedClock;
 use crate::task::id::IdError;
 use crate::task::repository::{StoreError, TaskRepository};
+use crate::task::retry::RetryPolicy;
 
 use self::memory::MemoryStore;
 use self::postgres::PostgresStore;
@@ -87,6 +88,8 @@ pub struct StoreContext {
     pub migrate: bool,
     /// The most connections to a database server, from 2 on.
     pub max_connections: u16,
+    /// The limits of attempts, for those whose lease ends.
+    pub attempts: RetryPolicy,
     /// Where the store's work beside requests runs: no task is spawned elsewhere.
     /// Who opens the store waits for it to end.
     pub tasks: TaskTracker,

@@ -29,6 +29,9 @@ pub enum Key<'a> {
 pub struct Idempotency {
     /// Of the tenant and the key.
     pub key: Digest,
+    /// Of the tenant and the signature, where a signed request carries a key
+    /// besides: one signature never makes two tasks, whatever key comes with it.
+    pub signature: Option<Digest>,
     /// Of the body, to the byte.
     pub body: Digest,
 }
@@ -37,20 +40,39 @@ impl Idempotency {
     /// The idempotency of `tenant_id`'s request with this key and body.
     #[must_use]
     pub fn new(tenant_id: &TenantId, key: Key<'_>, body_sha256: &[u8; 32]) -> Self {
-        let (kind, bytes): (&[u8], &[u8]) = match key {
-            Key::Header(bytes) => (b"\0header\0", bytes),
-            Key::Signature(bytes) => (b"\0signature\0", bytes),
-        };
-        let hash = Sha256::new()
-            .chain_update(tenant_id.as_str())
-            .chain_update(kind)
-            .chain_update(bytes)
-            .finalize();
         Self {
-            key: first_half(&hash.into()),
+            key: digest(tenant_id, key),
+            signature: None,
             body: first_half(body_sha256),
         }
     }
+
+    /// The same, of a request that is signed as well.
+    #[must_use]
+    pub fn and_signature(self, tenant_id: &TenantId, signature: &[u8; 32]) -> Self {
+        Self {
+            signature: Some(digest(tenant_id, Key::Signature(signature))),
+            ..self
+        }
+    }
+
+    /// Everything that stands for the task: the key, and the signature.
+    pub fn keys(&self) -> impl Iterator<Item = Digest> {
+        [Some(self.key), self.signature].into_iter().flatten()
+    }
+}
+
+fn digest(tenant_id: &TenantId, key: Key<'_>) -> Digest {
+    let (kind, bytes): (&[u8], &[u8]) = match key {
+        Key::Header(bytes) => (b"\0header\0", bytes),
+        Key::Signature(bytes) => (b"\0signature\0", bytes),
+    };
+    let hash = Sha256::new()
+        .chain_update(tenant_id.as_str())
+        .chain_update(kind)
+        .chain_update(bytes)
+        .finalize();
+    first_half(&hash.into())
 }
 
 /// The time before which a key first used has expired at `now`.

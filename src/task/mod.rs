@@ -2,6 +2,7 @@
 //! service that creates it. Knows neither HTTP nor storage engines.
 
 pub mod attempt;
+pub mod claim;
 pub mod clock;
 pub mod id;
 pub mod idempotency;

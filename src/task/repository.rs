@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::attempt::History;
+use super::claim::{ClaimError, ClaimRequest};
 use super::id::IdError;
 use super::idempotency::{Digest, Idempotency};
 use super::import::ImportFailure;
@@ -181,6 +182,21 @@ pub trait TaskRepository: Send + Sync + 'static {
     /// [`ApplyError`]; after [`StoreError::Failed`] or [`StoreError::TimedOut`] it
     /// is unknown whether the command took effect.
     fn apply(&self, target: Target, command: Command) -> BoxFuture<'_, Result<Task, ApplyError>>;
+
+    /// Starts tasks that are due, as many as there are, each by
+    /// [`Command::Claim`]; waits for the first if there is none. Due retries come
+    /// before fresh tasks, the oldest first, and the next task is that of the
+    /// tenant with the fewest leases held.
+    ///
+    /// Cancel safe: a future that is dropped before its commit takes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError`].
+    fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Task>, ClaimError>> {
+        let _ = request;
+        Box::pin(std::future::ready(Err(StoreError::Closed.into())))
+    }
 
     /// Finishes what was accepted, then releases every resource. Whatever is
     /// asked afterwards fails with [`StoreError::Closed`].

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use super::claim::{ClaimError, ClaimRequest};
 use super::idempotency::Idempotency;
 use super::import::ImportResult;
 use super::life_cycle::Command;
 use super::list::Page;
 use super::repository::{ApplyError, Created, StoreError, TaskRepository};
+use super::retry::RetryPolicy;
 use super::scope::Target;
 use super::{Identifier, NewTask, Task, TaskId, TaskParameters, TaskType, TenantId};
 
@@ -22,6 +24,7 @@ pub trait UserNames: Send + Sync + 'static {
 pub struct TaskService {
     repository: Arc<dyn TaskRepository>,
     names: Arc<dyn UserNames>,
+    attempts: RetryPolicy,
 }
 
 /// Why there is no import result.
@@ -50,10 +53,25 @@ pub enum CreateError {
 }
 
 impl TaskService {
-    /// A service over `repository`; `names` knows the users.
+    /// A service over `repository`; `names` knows the users, and `attempts` are the
+    /// limits of every task.
     #[must_use]
-    pub const fn new(repository: Arc<dyn TaskRepository>, names: Arc<dyn UserNames>) -> Self {
-        Self { repository, names }
+    pub const fn new(
+        repository: Arc<dyn TaskRepository>,
+        names: Arc<dyn UserNames>,
+        attempts: RetryPolicy,
+    ) -> Self {
+        Self {
+            repository,
+            names,
+            attempts,
+        }
+    }
+
+    /// The limits of attempts, to make commands by.
+    #[must_use]
+    pub const fn attempts(&self) -> RetryPolicy {
+        self.attempts
     }
 
     /// Creates `task`, or finds the one that the same request created before.
@@ -149,6 +167,17 @@ impl TaskService {
     /// [`ApplyError`].
     pub async fn apply(&self, target: Target, command: Command) -> Result<Task, ApplyError> {
         self.repository.apply(target, command).await
+    }
+
+    /// Starts tasks that are due; waits for the first if there is none.
+    ///
+    /// Cancel safe, as [`TaskService::create`].
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError`].
+    pub async fn claim(&self, request: ClaimRequest) -> Result<Vec<Task>, ClaimError> {
+        self.repository.claim(request).await
     }
 
     /// A task's name: that of its source user, or the user's id; of an import,

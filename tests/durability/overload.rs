@@ -8,6 +8,7 @@ use kootask::store::StoreContext;
 use kootask::store::sqlite::SqliteStore;
 use kootask::task::clock::SystemClock;
 use kootask::task::repository::{Created, StoreError, TaskRepository};
+use kootask::task::retry::RetryPolicy;
 use kootask::task::{Identifier, NewTask, TaskParameters};
 use rusqlite::Connection;
 use tokio::task::JoinSet;
@@ -61,6 +62,7 @@ async fn beyond_the_queues_bound_creates_are_refused_at_once() {
         clock: Arc::new(SystemClock),
         migrate: true,
         max_connections: 2,
+        attempts: RetryPolicy::default(),
         tasks: TaskTracker::new(),
         stop: CancellationToken::new(),
     };

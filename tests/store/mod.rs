@@ -15,6 +15,7 @@ use kootask::task::clock::Clock;
 use kootask::task::idempotency::{Idempotency, Key};
 use kootask::task::life_cycle::{Command, Step};
 use kootask::task::repository::{ApplyError, Created, StoreError, TaskRepository};
+use kootask::task::retry::RetryPolicy;
 use kootask::task::scope::{Scope, Target};
 use kootask::task::{Identifier, NewTask, Task, TaskId, TaskParameters, TenantId};
 use tokio::task::JoinSet;
@@ -48,6 +49,7 @@ impl MovedClock {
             clock: self.clone(),
             migrate: true,
             max_connections: 8,
+            attempts: RetryPolicy::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }

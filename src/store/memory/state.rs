@@ -1,5 +1,6 @@
 //! What the memory store holds, and the ways to find it.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 
@@ -44,16 +45,29 @@ impl State {
         }
     }
 
-    /// What the same key did before.
-    pub(super) fn first_use(&self, idempotency: Idempotency) -> Option<Created> {
-        let (id, body) = self.keys.get(&idempotency.key)?;
-        Some(Created::of_existing(&idempotency, *id, *body))
+    /// What one of the same keys did before; all of them stand for that task now.
+    pub(super) fn first_use(&mut self, idempotency: Idempotency) -> Option<Created> {
+        let known = idempotency.keys().find_map(|key| self.keys.get(&key));
+        let (id, body) = *known?;
+        let first = Created::of_existing(&idempotency, id, body);
+        if matches!(first, Created::Existing(_)) {
+            self.remember(id, idempotency);
+        }
+        Some(first)
+    }
+
+    fn remember(&mut self, id: TaskId, idempotency: Idempotency) {
+        for key in idempotency.keys() {
+            if let Entry::Vacant(vacant) = self.keys.entry(key) {
+                vacant.insert((id, idempotency.body));
+                self.key_order.push_back((id, key));
+            }
+        }
     }
 
     pub(super) fn insert(&mut self, task: Task, idempotency: Option<Idempotency>) {
-        if let Some(Idempotency { key, body }) = idempotency {
-            self.keys.insert(key, (task.id, body));
-            self.key_order.push_back((task.id, key));
+        if let Some(idempotency) = idempotency {
+            self.remember(task.id, idempotency);
         }
         if !self.tenants.contains_key(&task.tenant_id) {
             self.tenants
