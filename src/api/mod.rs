@@ -10,8 +10,8 @@ mod list;
 mod loose;
 mod recipient;
 mod result;
-mod schemas;
-mod wire;
+mod task_item;
+mod values;
 
 pub use self::create::PATH as CREATE;
 pub use self::detail::PATH as DETAIL;

@@ -1,20 +1,22 @@
 //! `GET /koodrive/ose/v1/task/dstUserInfo/{src_user_id}`: who receives a leaving
 //! user's files.
 
+use std::str::FromStr;
+
 use axum::extract::State;
-use axum::response::Response;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::examples;
 use crate::auth::Caller;
+use crate::task::identifier::NotAnIdentifier;
 use crate::task::{Identifier, TaskService};
+use crate::web::answer::Answer;
 use crate::web::call::{Access, Call, in_path};
 use crate::web::context::Context;
-use crate::web::envelope;
 use crate::web::error::{ApiError, Reason};
-use crate::web::path::{self, PathParameter};
+use crate::web::path::{InPath, PathParameter};
 
 /// The path of the recipient call.
 pub const PATH: &str = "/koodrive/ose/v1/task/dstUserInfo/{src_user_id}";
@@ -35,7 +37,10 @@ pub(super) fn call() -> Call<TaskService> {
             "Read who receives a user's files",
             "The recipient of the newest transfer of this source user.",
         )
-        .parameter(in_path::<Identifier>("src_user_id", examples::SRC_USER_ID))
+        .parameter(in_path::<Identifier>(
+            SrcUserId::NAME,
+            examples::SRC_USER_ID,
+        ))
         .answer::<RecipientAnswer>("The recipient.", example)
         .error(ApiError::TaskNotFound)
 }
@@ -49,29 +54,37 @@ struct RecipientAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     name: Option<String>,
-    #[schema(maximum = 0)]
-    code: u32,
-    msg: &'static str,
 }
 
-/// Answers with the recipient of the source user's newest transfer.
-///
-/// # Errors
-///
-/// Every [`ApiError`] that `api.md` lists for the call.
+/// The leaving user, as the path names it.
+struct SrcUserId(Identifier);
+
+impl FromStr for SrcUserId {
+    type Err = NotAnIdentifier;
+
+    fn from_str(text: &str) -> Result<Self, NotAnIdentifier> {
+        text.parse().map(Self)
+    }
+}
+
+impl PathParameter for SrcUserId {
+    const NAME: &'static str = "src_user_id";
+    const REASON: Reason = Reason::NotAnIdentifier;
+}
+
 async fn recipient(
     State(tasks): State<TaskService>,
     Context(context): Context,
     caller: Caller,
-    src_user_id: PathParameter,
-) -> Result<Response, ApiError> {
-    let src_user_id: Identifier = path::read(src_user_id, "src_user_id", Reason::NotAnIdentifier)?;
+    InPath(SrcUserId(src_user_id)): InPath<SrcUserId>,
+) -> Result<Answer<RecipientAnswer>, ApiError> {
     let found = tasks.recipient(&caller.tenant_id, &src_user_id).await?;
     let recipient = found.ok_or(ApiError::TaskNotFound)?;
-    Ok(envelope::json(&RecipientAnswer {
-        name: tasks.user_name(&recipient),
-        id: recipient.to_string(),
-        code: 0,
-        msg: context.success(),
-    }))
+    Ok(Answer::new(
+        &context,
+        RecipientAnswer {
+            name: tasks.user_name(&recipient),
+            id: recipient.to_string(),
+        },
+    ))
 }

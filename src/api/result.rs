@@ -1,7 +1,7 @@
 //! `GET /koodrive/ose/v1/task/result`: what a batch import has done.
 
-use axum::extract::{RawQuery, State};
-use axum::response::Response;
+use axum::extract::{FromRequestParts, State};
+use http::request::Parts;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -9,13 +9,13 @@ use utoipa::openapi::Deprecated;
 use utoipa::openapi::path::ParameterBuilder;
 
 use super::examples;
-use super::wire::ImportFailure;
 use crate::auth::Caller;
+use crate::task::import::ImportResult;
 use crate::task::service::ImportResultError;
 use crate::task::{TaskId, TaskService};
+use crate::web::answer::Answer;
 use crate::web::call::{Access, Call, query, schema};
 use crate::web::context::Context;
-use crate::web::envelope;
 use crate::web::error::{ApiError, Reason, Violation};
 use crate::web::query::Query;
 
@@ -62,9 +62,6 @@ fn parameters() -> [ParameterBuilder; 2] {
 #[derive(Debug, Serialize, ToSchema)]
 struct ResultAnswer {
     data: ResultData,
-    #[schema(maximum = 0)]
-    code: u32,
-    msg: &'static str,
 }
 
 /// The counts so far.
@@ -79,53 +76,71 @@ struct ResultData {
     fail_info_list: Vec<ImportFailure>,
 }
 
-/// Answers with the result of the import that is named, or of the caller's
-/// newest one.
-///
-/// # Errors
-///
-/// Every [`ApiError`] that `api.md` lists for the call.
+/// A user that was not imported, as on the wire.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ImportFailure {
+    /// The user's name.
+    user_name: String,
+    /// What was wrong.
+    desc: String,
+}
+
+impl From<ImportResult> for ResultData {
+    fn from(result: ImportResult) -> Self {
+        let failures = result.failures.into_iter();
+        Self {
+            success_count: result.counts.succeeded,
+            fail_count: result.counts.failed,
+            fail_info_list: failures
+                .map(|failure| ImportFailure {
+                    user_name: failure.user_name,
+                    desc: failure.description,
+                })
+                .collect(),
+        }
+    }
+}
+
 async fn result(
     State(tasks): State<TaskService>,
     Context(context): Context,
     caller: Caller,
-    RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
-    let task_id = read_task_id(query.as_deref())?;
+    ResultQuery(task_id): ResultQuery,
+) -> Result<Answer<ResultAnswer>, ApiError> {
     if let Some(task_id) = task_id {
         context.note_task(task_id);
     }
     let result = tasks
         .import_result(&caller.tenant_id, &caller.user_id, task_id)
         .await?;
-    Ok(envelope::json(&ResultAnswer {
-        data: ResultData {
-            success_count: result.counts.succeeded,
-            fail_count: result.counts.failed,
-            fail_info_list: result
-                .failures
-                .into_iter()
-                .map(ImportFailure::from)
-                .collect(),
+    Ok(Answer::new(
+        &context,
+        ResultAnswer {
+            data: result.into(),
         },
-        code: 0,
-        msg: context.success(),
-    }))
+    ))
 }
 
-/// The id, under either of its names: `taskId`, or `taskid` as in KooDrive's
-/// example.
-fn read_task_id(query: Option<&str>) -> Result<Option<TaskId>, ApiError> {
-    let read = |text: &str| text.parse().map_err(|_| Reason::NotATaskId);
-    let mut query = Query::parse(query);
-    let task_id = match (query.one("taskId", read), query.one("taskid", read)) {
-        (Some(one), Some(other)) if one != other => {
-            query.refuse("taskId", Reason::Repeated);
-            None
-        }
-        (one, other) => one.or(other),
-    };
-    query.finish(task_id)
+/// Which import is asked for, under either of its names: `taskId`, or `taskid`
+/// as in KooDrive's example.
+struct ResultQuery(Option<TaskId>);
+
+impl<S: Sync> FromRequestParts<S> for ResultQuery {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let read = |text: &str| text.parse().map_err(|_| Reason::NotATaskId);
+        let mut query = Query::parse(parts.uri.query());
+        let task_id = match (query.one("taskId", read), query.one("taskid", read)) {
+            (Some(one), Some(other)) if one != other => {
+                query.refuse("taskId", Reason::Repeated);
+                None
+            }
+            (one, other) => one.or(other),
+        };
+        query.finish(Self(task_id))
+    }
 }
 
 impl From<ImportResultError> for ApiError {

@@ -92,12 +92,6 @@ impl RequestContext {
         self.language
     }
 
-    /// The `msg` of a call that succeeded.
-    #[must_use]
-    pub const fn success(&self) -> &'static str {
-        self.language.pick("Success.", "成功")
-    }
-
     /// When the request must be answered.
     #[must_use]
     pub const fn deadline(&self) -> Instant {

@@ -19,6 +19,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
+use super::answer::JSON;
 use super::context::{RequestContext, RequestLimits};
 use super::error::{self, ApiError};
 use super::language::Language;
@@ -32,8 +33,6 @@ const CHALLENGES: [HeaderValue; 2] = [
 ];
 /// The `Authorization` scheme of app authentication (`app-auth.md`).
 pub const SIGNATURE_SCHEME: &str = "HMAC-SHA256";
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Wraps services in [`Envelope`].
 ///
@@ -184,13 +183,6 @@ fn write_error(response: &mut Response, error: &ApiError, language: Language) {
     // The router has measured the empty body.
     headers.remove(CONTENT_LENGTH);
     *response.body_mut() = json_body(headers, &body);
-}
-
-/// An answer of this value; the status is 200.
-pub fn json(value: &impl Serialize) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.body_mut() = json_body(response.headers_mut(), value);
-    response
 }
 
 fn json_body(headers: &mut http::HeaderMap, value: &impl Serialize) -> Body {

@@ -3,6 +3,7 @@
 //!
 //! Contract: `api.md`, "Request headers" and "Errors".
 
+pub mod answer;
 pub mod body;
 pub mod call;
 pub mod context;

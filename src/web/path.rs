@@ -2,26 +2,32 @@
 
 use std::str::FromStr;
 
-use axum::extract::Path;
-use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path};
+use http::request::Parts;
 
 use super::error::{ApiError, Reason, Violation};
 
-/// A path's one parameter, as the router gives it to a handler.
-pub type PathParameter = Result<Path<String>, PathRejection>;
+/// What a path's one parameter can be read as.
+pub trait PathParameter: FromStr {
+    /// Its name in the path.
+    const NAME: &'static str;
+    /// What is wrong with a text that cannot be read.
+    const REASON: Reason;
+}
 
-/// The parameter, read; whatever is wrong with it, `field` is at fault.
-///
-/// # Errors
-///
+/// A path's one parameter as a handler's argument; otherwise
 /// [`ApiError::InvalidParameters`].
-pub fn read<T: FromStr>(
-    parameter: PathParameter,
-    field: &'static str,
-    reason: Reason,
-) -> Result<T, ApiError> {
-    parameter
-        .ok()
-        .and_then(|Path(text)| text.parse().ok())
-        .ok_or_else(|| ApiError::InvalidParameters(vec![Violation::new(field, reason)]))
+#[derive(Debug, Clone, Copy)]
+pub struct InPath<T>(pub T);
+
+impl<S: Send + Sync, T: PathParameter> FromRequestParts<S> for InPath<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        // What is no UTF-8 is refused like any other text that cannot be read.
+        let text = Path::<String>::from_request_parts(parts, state).await.ok();
+        text.and_then(|Path(text)| text.parse().ok())
+            .map(Self)
+            .ok_or_else(|| ApiError::InvalidParameters(vec![Violation::new(T::NAME, T::REASON)]))
+    }
 }

@@ -43,6 +43,21 @@ impl<'a> Query<'a> {
         read.map_err(|reason| self.refuse(field, reason)).ok()
     }
 
+    /// A parameter that lists values, separated by commas or given more than
+    /// once, each as `read` reads it.
+    pub fn list<T>(
+        &mut self,
+        field: &'static str,
+        read: impl Fn(&str) -> Result<T, Reason>,
+    ) -> Vec<T> {
+        let values = self.all(field).flat_map(|list| list.split(','));
+        let values = values.filter(|value| !value.is_empty()).map(read);
+        values.collect::<Result<_, _>>().unwrap_or_else(|reason| {
+            self.refuse(field, reason);
+            Vec::new()
+        })
+    }
+
     /// Notes that a parameter is wrong.
     pub fn refuse(&mut self, field: &'static str, reason: Reason) {
         self.violations.push(Violation::new(field, reason));

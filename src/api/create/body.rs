@@ -6,6 +6,7 @@ use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::api::examples;
+use crate::api::values::TaskTypeNumber;
 use crate::task::{Identifier, TaskType};
 use crate::web::call::schema;
 
@@ -60,7 +61,7 @@ fn create_request() -> RefOr<Schema> {
 }
 
 fn transfer_request() -> RefOr<Schema> {
-    let transfer = TaskType::TransferAndDeletion as u8;
+    let transfer = u32::from(TaskTypeNumber::from(TaskType::TransferAndDeletion));
     let task_type = ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
         .enum_values(Some([transfer.into(), serde_json::Value::Null]))
@@ -91,7 +92,7 @@ fn batch_import_request() -> RefOr<Schema> {
     let properties = ObjectBuilder::new()
         .property(
             "taskType",
-            schema::one_of_integers([TaskType::BatchImport as u32]),
+            schema::one_of_integers([TaskTypeNumber::from(TaskType::BatchImport)]),
         )
         .property(
             "resultId",

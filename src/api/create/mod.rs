@@ -4,7 +4,6 @@ mod body;
 mod request;
 
 use axum::extract::State;
-use axum::response::Response;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -16,9 +15,9 @@ use super::{detail, examples, recipient};
 use crate::task::repository::StoreError;
 use crate::task::service::CreateError;
 use crate::task::{TaskId, TaskService};
+use crate::web::answer::Answer;
 use crate::web::call::{Access, Call, header, schema};
 use crate::web::context::Context;
-use crate::web::envelope;
 use crate::web::error::ApiError;
 
 /// The path of the create call.
@@ -61,28 +60,21 @@ fn idempotency_key() -> ParameterBuilder {
 struct CreateAnswer {
     #[schema(value_type = TaskId)]
     task_id: String,
-    #[schema(maximum = 0)]
-    code: u32,
-    msg: &'static str,
 }
 
-/// Creates the task and answers with its id.
-///
-/// # Errors
-///
-/// Every [`ApiError`] that `api.md` lists for the call.
 async fn create(
     State(tasks): State<TaskService>,
     Context(context): Context,
     request: CreateRequest,
-) -> Result<Response, ApiError> {
+) -> Result<Answer<CreateAnswer>, ApiError> {
     let task_id = tasks.create(request.task, request.idempotency).await?;
     context.note_task(task_id);
-    Ok(envelope::json(&CreateAnswer {
-        task_id: task_id.to_string(),
-        code: 0,
-        msg: context.success(),
-    }))
+    Ok(Answer::new(
+        &context,
+        CreateAnswer {
+            task_id: task_id.to_string(),
+        },
+    ))
 }
 
 impl From<CreateError> for ApiError {

@@ -6,9 +6,10 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::api::loose::Loose;
+use crate::api::values::TaskTypeNumber;
 use crate::auth::Caller;
 use crate::task::idempotency::{Idempotency, Key};
-use crate::task::{Identifier, NewTask, TaskParameters};
+use crate::task::{Identifier, NewTask, TaskParameters, TaskType};
 use crate::web::body;
 use crate::web::context::RequestContext;
 use crate::web::error::{ApiError, Malformed, Reason, Violation};
@@ -138,9 +139,12 @@ impl Fields<'_> {
     /// are ignored.
     fn parameters(&self) -> Result<TaskParameters, Vec<Violation>> {
         match self.task_type {
-            Loose::Missing | Loose::Integer(0) => self.transfer(),
-            Loose::Integer(1) => self.batch_import(),
-            Loose::Integer(_) => Err(vec![Violation::new("taskType", Reason::UnknownTaskType)]),
+            Loose::Missing => self.transfer(),
+            Loose::Integer(number) => match TaskTypeNumber::task_type(number) {
+                Some(TaskType::TransferAndDeletion) => self.transfer(),
+                Some(TaskType::BatchImport) => self.batch_import(),
+                None => Err(vec![Violation::new("taskType", Reason::UnknownTaskType)]),
+            },
             _ => Err(vec![Violation::new("taskType", Reason::NotAnInteger)]),
         }
     }

@@ -25,6 +25,7 @@ use utoipa::openapi::{ContentBuilder, RefOr, Required, Schema};
 pub use self::document::{Document, Requirements};
 pub use self::parameter::{header, in_path, query};
 use self::response::JSON;
+use super::answer::Answer;
 use super::error::{ApiError, Malformed, Reason, Violation};
 
 /// Who may make a call. It decides which layer admits the call's requests, and
@@ -171,15 +172,16 @@ impl<S: Clone + Send + Sync + 'static> Call<S> {
             .schemas::<T>()
     }
 
-    /// Says what the call answers with when it succeeds (200), and shows it.
+    /// Says what the call answers with when it succeeds ([`Answer`] of `T`), and
+    /// shows it.
     #[must_use]
     pub fn answer<T: ToSchema>(mut self, description: &str, example: Value) -> Self {
         let content = ContentBuilder::new()
-            .schema(Some(schema::of::<T>()))
+            .schema(Some(schema::of::<Answer<T>>()))
             .example(Some(example));
         let answer = response::with_body(description, content.build());
         self.description.answers.push(("200", answer));
-        self.schemas::<T>()
+        self.schemas::<Answer<T>>()
     }
 
     /// Says that a parameter of the call `to` (its id) can be taken from this
