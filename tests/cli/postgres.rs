@@ -7,8 +7,10 @@ use socket2::{Domain, Socket, Type};
 
 use super::dev::Greeting;
 use super::pasted;
+use super::serve::{Service, admit};
 use crate::support::postgres::TestDatabase;
 use crate::support::process::{kootask, send_signal};
+use crate::support::proxy::{ClosedPort, Proxy};
 use crate::support::until;
 
 #[test]
@@ -94,4 +96,25 @@ async fn a_signal_ends_with_0_what_waits_for_its_database() {
         .await;
         assert_eq!(status.unwrap().code(), Some(0), "{signal}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_background_logs_tells_the_node() {
+    let (database, closed) = (TestDatabase::shared(), ClosedPort::new());
+    let proxy = Proxy::to(database.port()).await;
+    let url = database.url_through(proxy.port);
+    let mut service = Service::start(|command| admit(command, "t").env("KOOTASK__STORE__URL", url));
+    let held = service
+        .said
+        .iter()
+        .find(|line| line["message"] == "holds a node");
+    let node = held.unwrap()["node"].clone();
+    proxy.turn_to(closed.port);
+    proxy.cut();
+    let lost = service.line(|line| line["level"] == "ERROR");
+    assert_eq!(
+        lost["message"],
+        "the node's lease cannot be renewed for now"
+    );
+    assert_eq!(lost["node"], node);
 }

@@ -3,13 +3,19 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{outcome, run};
 use crate::support::client::{Call, TRANSFER, USER};
+use crate::support::command::command;
 use crate::support::process::{kootask, send_signal};
+
+/// How long a line of the log is waited for.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A running `kootask serve`; killed when dropped.
 pub(super) struct Service {
@@ -47,6 +53,25 @@ impl Service {
             log,
             address,
             said,
+        }
+    }
+
+    /// The next line of the log of which this is so. One that does not come is
+    /// waited for in vain, but not for ever.
+    pub(super) fn line(&mut self, is_it: impl Fn(&Value) -> bool) -> Value {
+        let (found, waits) = mpsc::channel::<()>();
+        let id = self.child.id().to_string();
+        std::thread::spawn(move || {
+            if waits.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
+                let _ = command("kill").args(["-s", "KILL", &id]).status();
+            }
+        });
+        loop {
+            let line = next_line(&mut self.log).expect("it ended, or the line did not come");
+            if is_it(&line) {
+                drop(found);
+                return line;
+            }
         }
     }
 

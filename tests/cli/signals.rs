@@ -23,12 +23,7 @@ async fn sighup_reloads_the_user_directory_and_ends_nothing() {
     for _ in 0..3 {
         // Unchanged, it is not read again for another reason.
         send_signal(&service.child, "HUP");
-        let loaded = loop {
-            let line = next_line(&mut service.log).expect("it ended");
-            if line["message"] == "user directory loaded" {
-                break line;
-            }
-        };
+        let loaded = service.line(|line| line["message"] == "user directory loaded");
         assert_eq!(loaded["users"], 1);
         assert_eq!(loaded["file"], file.to_str().unwrap());
     }
@@ -46,12 +41,7 @@ async fn a_damaged_user_directory_is_refused_with_a_warning_and_the_names_stay()
         Service::start(|command| admit(command, "t").env("KOOTASK__DIRECTORY__FILE", &file));
     std::fs::write(&file, "user_id,name\nu1,\"One\nu2,Two\n").unwrap();
     send_signal(&service.child, "HUP");
-    let refused = loop {
-        let line = next_line(&mut service.log).expect("it ended");
-        if line["level"] == "WARN" {
-            break line;
-        }
-    };
+    let refused = service.line(|line| line["level"] == "WARN");
     assert_eq!(
         refused["error"],
         "line 2: a quotation mark is not closed on its line"

@@ -28,6 +28,7 @@ use sqlx::postgres::PgConnection;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use self::connection::{Pool, Session};
 use self::node::{NoId, NodeIds};
@@ -77,13 +78,16 @@ impl PostgresStore {
         } = context;
         let stop = stop.child_token();
         let (ids, queue) = (keeper.ids(), Arc::new(CreateQueue::default()));
+        // The node may become another; the keeper records it.
+        let span = tracing::info_span!("postgres", node = keeper.node());
         let writer = Writer::new(database, connection, keeper, clock.clone());
-        let expiry = expiry::run(pool.clone(), clock);
+        let writer = writer.run(Arc::clone(&queue)).instrument(span.clone());
+        let expiry = expiry::run(pool.clone(), clock).instrument(span);
         tasks.spawn(stop.clone().run_until_cancelled_owned(expiry));
         Ok(Self {
             ids,
             // Not ended by the token: it ends when what was accepted is committed.
-            writer: Mutex::new(Some(tasks.spawn(writer.run(Arc::clone(&queue))))),
+            writer: Mutex::new(Some(tasks.spawn(writer))),
             queue,
             pool,
             stop,

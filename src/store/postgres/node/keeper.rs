@@ -67,6 +67,12 @@ impl Keeper {
         self.wanted.is_some() && self.ids.state.borrow().held.is_none()
     }
 
+    /// The node that is held, if one is.
+    pub(in crate::store::postgres) fn node(&self) -> Option<u16> {
+        let state = self.ids.state.borrow();
+        state.held.as_ref().map(|held| held.lease.node)
+    }
+
     /// The ids of the node.
     pub(in crate::store::postgres) fn ids(&self) -> Arc<NodeIds> {
         Arc::clone(&self.ids)
@@ -185,6 +191,7 @@ impl Keeper {
             None => self.take_any(connection).await?,
         };
         tracing::info!(node = lease.node, "holds a node");
+        tracing::Span::current().record("node", lease.node);
         let ids = IdGenerator::new(lease.node, lease.ids_after, self.clock.clone());
         Ok((lease, Arc::new(ids)))
     }
