@@ -186,6 +186,24 @@ mod tests {
     }
 
     #[test]
+    fn a_link_above_the_file_that_is_swapped_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        // As a mounted Kubernetes volume has it.
+        let path = |name: &str| folder.path().join(name);
+        for (version, content) in [("1", "one"), ("2", "two")] {
+            std::fs::create_dir(path(version)).unwrap();
+            std::fs::write(path(version).join("file"), content).unwrap();
+        }
+        std::os::unix::fs::symlink("1", path("data")).unwrap();
+        std::os::unix::fs::symlink("data/file", path("file")).unwrap();
+        let mut files = Files::new(vec![path("file")], 3);
+        assert_eq!(files.changed().unwrap().unwrap(), [b"one"]);
+        std::os::unix::fs::symlink("2", path("next")).unwrap();
+        std::fs::rename(path("next"), path("data")).unwrap();
+        assert_eq!(files.changed().unwrap().unwrap(), [b"two"]);
+    }
+
+    #[test]
     fn one_of_two_files_that_changes_brings_both() {
         let folder = tempfile::tempdir().unwrap();
         let paths = ["certificate", "key"].map(|name| folder.path().join(name));

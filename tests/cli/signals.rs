@@ -49,6 +49,26 @@ async fn a_damaged_user_directory_is_refused_with_a_warning_and_the_names_stay()
     assert!(!refused.to_string().contains("One"), "{refused}");
 }
 
+#[test]
+fn a_user_directory_of_bad_rows_is_warned_of_some_times_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("users.csv");
+    let rows = "no id,Name\n".repeat(1000);
+    std::fs::write(&file, format!("user_id,name\nu1,One\n{rows}")).unwrap();
+    let service =
+        Service::start(|command| admit(command, "t").env("KOOTASK__DIRECTORY__FILE", &file));
+    let warnings = service.said.iter().filter(|line| line["level"] == "WARN");
+    let lines: Vec<_> = warnings.map(|line| line["line"].as_u64()).collect();
+    let named = (3..13).map(Some).chain([None]).collect::<Vec<_>>();
+    assert_eq!(lines, named, "{:?}", service.said);
+    let loaded = |line: &&serde_json::Value| line["message"] == "user directory loaded";
+    let loaded = service.said.iter().find(loaded).unwrap();
+    assert_eq!(
+        (&loaded["users"], &loaded["left_out"]),
+        (&1.into(), &1000.into())
+    );
+}
+
 /// The lines on standard output that tell that a service is ready.
 fn ready_lines(arguments: &[&str]) -> Vec<serde_json::Value> {
     let mut command = kootask();
