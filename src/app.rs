@@ -5,6 +5,7 @@ mod openapi;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -155,10 +156,12 @@ impl App {
         self.reload.clone()
     }
 
-    /// Ends all but the listener, within a few seconds: closes the store, which
-    /// finishes what was accepted, then ends what runs in the background.
-    pub async fn stop(&self) {
-        shutdown::within(shutdown::STORE, "the store", self.repository.close()).await;
+    /// Ends all but the listener: closes the store, which finishes what was
+    /// accepted and may take what is `left` of the time for the shutdown, then ends
+    /// what runs in the background.
+    pub async fn stop(&self, left: Duration) {
+        let limit = left.clamp(shutdown::STORE_AT_LEAST, shutdown::STORE);
+        shutdown::within(limit, "the store", self.repository.close()).await;
         self.background.stop().await;
     }
 

@@ -12,6 +12,8 @@ use tokio_util::task::TaskTracker;
 
 /// How long the store may take to close.
 pub const STORE: Duration = Duration::from_secs(4);
+/// How long it may take even if the requests in flight have left it no time.
+pub const STORE_AT_LEAST: Duration = Duration::from_secs(1);
 /// How long the background's work may take to notice that it should end.
 pub const BACKGROUND: Duration = Duration::from_secs(1);
 

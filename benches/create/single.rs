@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use kootask::app::App;
 use kootask::auth::STAND_IN_TENANT;
 use kootask::config::{AppConfig, Config, Defaults};
-use kootask::server::Server;
+use kootask::server::{Server, Timing};
 use kootask::store::{self, StoreUrl};
 use kootask::task::attempt::History;
 use kootask::task::clock::SystemClock;
@@ -83,11 +83,8 @@ pub(crate) fn serve(arguments: &[String]) -> Result<(), Box<dyn Error>> {
             let stop = async move {
                 let _ = terminate.recv().await;
             };
-            Ok(
-                Server::bind(app, config.server.listen, config.server.shutdown_grace)?
-                    .run(stop)
-                    .await?,
-            )
+            let server = Server::bind(app, config.server.listen, Timing::default())?;
+            Ok(server.run(stop, std::future::pending()).await?)
         })
 }
 

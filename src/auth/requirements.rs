@@ -52,6 +52,8 @@ fn console() -> Requirements {
             ApiError::Malformed(Malformed::RepeatedHost),
             // Any signed request may have a body, which is read to be hashed.
             ApiError::Malformed(Malformed::UnreadableBody),
+            ApiError::Malformed(Malformed::Trailers),
+            ApiError::Malformed(Malformed::TransferEncoding),
             ApiError::Unauthenticated(""),
             ApiError::Forbidden,
             ApiError::RequestTimeout,

@@ -1,6 +1,7 @@
 //! `kootask serve`: the service.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -15,7 +16,7 @@ use crate::auth::AuthMode;
 use crate::config::{Config, Defaults};
 use crate::logging;
 use crate::reload::Reload;
-use crate::server::Server;
+use crate::server::{Server, Timing};
 use crate::task::clock::SystemClock;
 
 /// The arguments of `kootask serve`.
@@ -97,31 +98,28 @@ pub(super) fn serve(
         .enable_all()
         .build()?;
     let served = runtime.block_on(async {
-        let (mut terminate, mut interrupt) = (
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-        );
+        let (stop, hurry) = signals()?;
+        let mut stop = pin!(stop);
         // From here on it ends nothing, though there is nothing to reload yet.
         let hangup = signal(SignalKind::hangup())?;
-        let mut shutdown = pin!(async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        });
         let app = tokio::select! {
             app = App::build(config, Arc::new(SystemClock)) => app?,
             // It can wait for a database.
-            () = &mut shutdown => return Ok(()),
+            () = &mut stop => return Ok(()),
         };
         let reload = app.reload();
-        let server = Server::bind(app, config.server.listen, config.server.shutdown_grace)
+        let timing = Timing {
+            keep_alive: config.server.keep_alive,
+            drain_delay: config.server.drain_delay,
+            shutdown_grace: config.server.shutdown_grace,
+        };
+        let server = Server::bind(app, config.server.listen, timing)
             .map_err(|error| format!("cannot listen on {}: {error}", config.server.listen))?;
         let address = server.address()?;
         listening(address);
         tracing::info!(target: logging::READY, %address, "ready");
         tokio::select! {
-            served = server.run(shutdown) => Ok(served?),
+            served = server.run(stop, hurry) => Ok(served?),
             never = reload_at(hangup, reload) => match never {},
         }
     });
@@ -137,4 +135,32 @@ async fn reload_at(mut signal: Signal, reload: Reload) -> Infallible {
         reload.ask();
     }
     std::future::pending().await
+}
+
+/// What asks the service to stop: SIGTERM or SIGINT; and what asks it to stop
+/// without delay: SIGINT, or SIGTERM once more.
+fn signals() -> io::Result<(impl Future<Output = ()>, impl Future<Output = ()>)> {
+    let listen = || {
+        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+        io::Result::Ok((signal(terminate)?, signal(interrupt)?))
+    };
+    let (mut terminate, mut interrupt) = listen()?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let (mut terminate, mut interrupt) = listen()?;
+    let hurry = async move {
+        let twice = async {
+            terminate.recv().await;
+            terminate.recv().await;
+        };
+        tokio::select! {
+            () = twice => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    Ok((stop, hurry))
 }

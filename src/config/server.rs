@@ -30,8 +30,22 @@ section! {
         #[range(1, "16MiB")]
         pub body_limit: ByteSize,
 
-        /// How long requests in flight may take after SIGTERM or SIGINT.
-        #[default("20s")]
+        /// How long a connection may be without a request. Proxies before the service
+        /// must let go of theirs earlier: most do after 60 s.
+        #[default("75s")]
+        #[range("1s", "24h")]
+        pub keep_alive: Duration,
+
+        /// How long connections are still accepted after SIGTERM, until those who send
+        /// them here know of the end. SIGINT, or a second SIGTERM, skips the rest of it.
+        #[default("0s")]
+        #[range("0s", "24h")]
+        pub drain_delay: Duration,
+
+        /// How long requests in flight may take after SIGTERM or SIGINT, and after
+        /// drain_delay. With what follows it the service ends within the 10 s that
+        /// «docker stop» waits.
+        #[default("7s")]
         #[range("1ms", "24h")]
         pub shutdown_grace: Duration,
     }

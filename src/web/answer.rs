@@ -114,7 +114,7 @@ mod tests {
             body: 0,
             timeout: std::time::Duration::ZERO,
         };
-        let context = RequestContext::new(&HeaderMap::new(), limits, Instant::now());
+        let context = RequestContext::new(&HeaderMap::new(), None, limits, Instant::now());
         Answer::new(&context, content).into_response()
     }
 

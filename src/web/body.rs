@@ -2,11 +2,18 @@
 
 use axum::body::Body;
 use axum::body::Bytes;
+use bytes::BytesMut;
 use http_body::Body as _;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 
+use super::budget::Budget;
 use super::context::RequestContext;
 use super::error::{ApiError, Malformed};
+
+/// So much is held of bodies that are not whole that no more may come.
+#[derive(Debug, thiserror::Error)]
+#[error("too many bodies are being received")]
+struct TooManyBodies;
 
 /// The whole body.
 ///
@@ -14,17 +21,52 @@ use super::error::{ApiError, Malformed};
 ///
 /// [`ApiError::BodyTooLarge`] as soon as more than the limit is announced or
 /// sent, [`ApiError::RequestTimeout`] if it is not complete by the deadline,
-/// [`ApiError::Malformed`] if it breaks off.
+/// [`ApiError::Malformed`] if it breaks off or has trailers,
+/// [`ApiError::Unavailable`] if too much is held of bodies that are not whole.
 pub async fn read(body: Body, context: &RequestContext) -> Result<Bytes, ApiError> {
     let limit = context.body_limit();
     if usize::try_from(body.size_hint().lower()).is_ok_and(|announced| announced > limit) {
         return Err(ApiError::BodyTooLarge);
     }
-    let collected = Limited::new(body, limit).collect();
+    let collected = collect(body, limit, budget(context));
     match tokio::time::timeout_at(context.deadline(), collected).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::BodyTooLarge),
-        Ok(Err(_)) => Err(ApiError::Malformed(Malformed::UnreadableBody)),
+        Ok(collected) => collected,
         Err(_) => Err(ApiError::RequestTimeout),
     }
+}
+
+/// What the bytes of this request's body count towards.
+fn budget(context: &RequestContext) -> Option<&Budget> {
+    let peer = context.peer()?;
+    Some(if context.tenant_id().is_some() {
+        &peer.callers_bodies
+    } else {
+        &peer.strangers_bodies
+    })
+}
+
+async fn collect(mut body: Body, limit: usize, budget: Option<&Budget>) -> Result<Bytes, ApiError> {
+    let mut whole = BytesMut::new();
+    let mut held = None;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| ApiError::Malformed(Malformed::UnreadableBody))?;
+        let data = frame
+            .into_data()
+            .map_err(|_| ApiError::Malformed(Malformed::Trailers))?;
+        if data.len() > limit.saturating_sub(whole.len()) {
+            return Err(ApiError::BodyTooLarge);
+        }
+        // Most bodies come in one piece; that is neither copied nor waited with.
+        if whole.is_empty() && body.is_end_stream() {
+            return Ok(data);
+        }
+        if let Some(budget) = budget {
+            let held = held.get_or_insert_with(|| budget.take_beyond(0));
+            if !held.grow(data.len()) {
+                return Err(ApiError::unavailable(TooManyBodies));
+            }
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
 }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::error::{ApiError, Violation};
 use super::language::Language;
+use super::peer::Peer;
 use super::trace_id::TraceId;
 
 /// The bounds of a request.
@@ -24,6 +25,7 @@ pub struct RequestLimits {
 /// the request's log line can tell it.
 #[derive(Debug)]
 pub struct RequestContext {
+    peer: Option<Arc<Peer>>,
     trace_id: TraceId,
     trace_id_violation: Option<Violation>,
     language: Language,
@@ -41,14 +43,21 @@ pub struct RequestContext {
 struct NoContext;
 
 impl RequestContext {
-    /// The context of a request that came in at `started` with these headers.
+    /// The context of a request of `peer` that came in at `started` with these
+    /// headers.
     #[must_use]
-    pub fn new(headers: &http::HeaderMap, limits: RequestLimits, started: Instant) -> Self {
+    pub fn new(
+        headers: &http::HeaderMap,
+        peer: Option<Arc<Peer>>,
+        limits: RequestLimits,
+        started: Instant,
+    ) -> Self {
         let (trace_id, trace_id_violation) = match TraceId::of(headers) {
             Ok(given) => (given, None),
             Err(violation) => (None, Some(violation)),
         };
         Self {
+            peer,
             trace_id: trace_id.unwrap_or_else(TraceId::generate),
             trace_id_violation,
             language: Language::of(headers),
@@ -72,6 +81,12 @@ impl RequestContext {
             .get::<Arc<Self>>()
             .cloned()
             .ok_or_else(|| ApiError::internal(NoContext))
+    }
+
+    /// The other end of the connection; `None` for a request that came by none.
+    #[must_use]
+    pub fn peer(&self) -> Option<&Peer> {
+        self.peer.as_deref()
     }
 
     /// The trace id, the client's or a generated one.

@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Request, StatusCode};
+use http_body_util::Either;
 use serde::Serialize;
 use tokio::time::Instant;
 use tower::{Layer, Service};
@@ -22,7 +23,9 @@ use tower::{Layer, Service};
 use super::answer::JSON;
 use super::context::{RequestContext, RequestLimits};
 use super::error::{self, ApiError};
+use super::framing;
 use super::language::Language;
+use super::peer::Peer;
 use super::request_log::RequestLog;
 use super::trace_id::X_TRACEID;
 
@@ -112,11 +115,28 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let started = Instant::now();
-        let context = Arc::new(RequestContext::new(request.headers(), self.limits, started));
+        let peer = request.extensions_mut().remove::<Arc<Peer>>();
+        let context = Arc::new(RequestContext::new(
+            request.headers(),
+            peer,
+            self.limits,
+            started,
+        ));
         request.extensions_mut().insert(Arc::clone(&context));
         let log = RequestLog::begin(&request, Arc::clone(&context), started);
+        let framed = framing::judge(request.headers());
         let answer = self.inner.call(request);
         Box::pin(async move {
+            let answer = async {
+                if let Err(error) = framed {
+                    return Ok(error.into_response().map(Either::Left));
+                }
+                // No more is held for a client than it takes.
+                if let Some(peer) = context.peer() {
+                    peer.answers.has_room().await;
+                }
+                answer.await.map(|response| response.map(Either::Right))
+            };
             let response = match tokio::time::timeout_at(context.deadline(), answer).await {
                 Ok(Ok(response)) => response.map(Body::new),
                 Ok(Err(infallible)) => match infallible {},

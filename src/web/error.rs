@@ -82,6 +82,11 @@ pub enum Malformed {
     RepeatedHost,
     /// The body broke off or was not readable.
     UnreadableBody,
+    /// Something follows the body. What the parser takes for trailers may have
+    /// been meant as another request.
+    Trailers,
+    /// A `Transfer-Encoding` other than `chunked`.
+    TransferEncoding,
 }
 
 /// One field of a request that is at fault.
@@ -236,6 +241,8 @@ impl ApiError {
             Self::Malformed(Malformed::NoHost) => row("noHost", S::BAD_REQUEST, REFUSED, "The Host header is missing.", "缺少Host请求头。"),
             Self::Malformed(Malformed::RepeatedHost) => row("repeatedHost", S::BAD_REQUEST, REFUSED, "The Host header must be given only once.", "Host请求头只能出现一次。"),
             Self::Malformed(Malformed::UnreadableBody) => row("unreadableBody", S::BAD_REQUEST, REFUSED, "The body could not be read.", "无法读取请求体。"),
+            Self::Malformed(Malformed::Trailers) => row("trailers", S::BAD_REQUEST, REFUSED, "Trailers are not supported.", "不支持尾部字段（trailers）。"),
+            Self::Malformed(Malformed::TransferEncoding) => row("transferEncoding", S::BAD_REQUEST, REFUSED, "The only Transfer-Encoding is chunked.", "Transfer-Encoding只支持chunked。"),
             Self::Unauthenticated(_) => row("unauthenticated", S::UNAUTHORIZED, REFUSED, "Authentication failed.", "认证失败。"),
             Self::Forbidden => row("forbidden", S::FORBIDDEN, REFUSED, "Not allowed to act as this user.", "无权以该用户身份操作。"),
             Self::RouteNotFound => row("noSuchPath", S::NOT_FOUND, REFUSED, "No such path.", "路径不存在。"),

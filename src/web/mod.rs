@@ -5,12 +5,15 @@
 
 pub mod answer;
 pub mod body;
+pub mod budget;
 pub mod call;
 pub mod context;
 pub mod envelope;
 pub mod error;
+mod framing;
 pub mod language;
 pub mod path;
+pub mod peer;
 pub mod query;
 mod request_log;
 pub mod trace_id;

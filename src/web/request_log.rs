@@ -2,10 +2,12 @@
 
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{Method, Request, StatusCode, Uri};
 use tokio::time::Instant;
+use tracing::field::{DisplayValue, display};
 
 use super::context::RequestContext;
 use super::error::ApiError;
@@ -28,6 +30,7 @@ macro_rules! line {
             target: "kootask::request",
             tracing::Level::$level,
             trace_id = $log.context.trace_id().as_str(),
+            peer = $log.peer(),
             user = $log.context.user_id(),
             tenant = $log.context.tenant_id(),
             credential = $log.context.credential(),
@@ -67,6 +70,11 @@ impl RequestLog {
             }
             Some(error) => line!(self, INFO, status = status_number, code, %error, "request"),
         }
+    }
+
+    /// The other end of the connection.
+    fn peer(&self) -> Option<DisplayValue<SocketAddr>> {
+        self.context.peer().map(|peer| display(peer.address))
     }
 
     /// Milliseconds, to the microsecond.

@@ -12,7 +12,9 @@ use sha2::{Digest, Sha256};
 use super::{outcome, run};
 use crate::support::client::{Call, TRANSFER, USER};
 use crate::support::command::command;
+use crate::support::http2;
 use crate::support::process::{kootask, send_signal};
+use crate::support::wire::Wire;
 
 /// How long a line of the log is waited for.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -216,6 +218,8 @@ async fn every_request_is_logged_with_its_trace_id_and_without_secrets() {
     assert_eq!(taken["code"], 0);
     assert_eq!(taken["user"], USER);
     assert_eq!(taken["tenant"], "my-company");
+    let peer = taken["peer"].as_str().unwrap();
+    assert!(peer.starts_with("127.0.0.1:"), "{peer}");
     assert_eq!(taken["path"], kootask::api::CREATE);
     let refused = of("trace-me-too");
     assert_eq!(
@@ -436,4 +440,45 @@ fn a_token_that_has_expired_is_warned_of() {
         "{:?}",
         service.said
     );
+}
+
+#[tokio::test]
+async fn what_the_http_parser_refuses_has_a_log_line_with_its_peer() {
+    let service = Service::start(|command| admit(command, "token"));
+    let mut refused = Wire::connect(service.address).await;
+    refused.send("GET / HTTP/9.9\r\n\r\n").await.unwrap();
+    refused.closed().await;
+    let mut large = Wire::connect(service.address).await;
+    let head = "GET / HTTP/1.1\r\nX-Secret: ";
+    let _ = large
+        .send(format!("{head}{}", "secret".repeat(10_000)))
+        .await;
+    large.closed().await;
+    let mut http2 = Wire::connect(service.address).await;
+    let broken = [http2::preface(&[]), http2::data(1, b"secret", true)].concat();
+    http2.send(broken).await.unwrap();
+    http2.closed().await;
+    // A client that leaves without a word is no news.
+    drop(Wire::connect(service.address).await);
+    let (_, log) = service.end("TERM");
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &Value| line["peer"].is_string())
+        .collect();
+    assert_eq!(lines.len(), 3, "{log}");
+    for line in &lines {
+        assert!(line["peer"].as_str().unwrap().starts_with("127.0.0.1:"));
+        assert_eq!(line["message"], "no HTTP request could be read");
+    }
+    // A line comes when its connection ends.
+    for status in [400.into(), 431.into(), Value::Null] {
+        let has_status = |line: &&Value| line["status"] == status;
+        assert_eq!(
+            lines.iter().filter(has_status).count(),
+            1,
+            "{status}: {log}"
+        );
+    }
+    assert!(!log.contains("secret"), "{log}");
 }

@@ -31,7 +31,9 @@ fn both_listen_on_loopback_with_the_same_limits() {
         assert_eq!(server.ops_listen, None);
         assert_eq!(server.request_timeout, Duration::from_secs(10));
         assert_eq!(server.body_limit.as_u64(), 16 * 1024);
-        assert_eq!(server.shutdown_grace, Duration::from_secs(20));
+        assert_eq!(server.keep_alive, Duration::from_secs(75));
+        assert_eq!(server.drain_delay, Duration::ZERO);
+        assert_eq!(server.shutdown_grace, Duration::from_secs(7));
         assert_eq!(config.id.node, None);
         assert_eq!(config.directory.file, None);
         assert_eq!(config.auth.clock_skew, SignedDuration::from_secs(5));

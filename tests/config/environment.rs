@@ -51,6 +51,8 @@ fn every_setting_can_be_given_in_the_environment() {
             ("KOOTASK__SERVER__OPS_LISTEN", "127.0.0.1:82"),
             ("KOOTASK__SERVER__REQUEST_TIMEOUT", "3s"),
             ("KOOTASK__SERVER__BODY_LIMIT", "2KiB"),
+            ("KOOTASK__SERVER__KEEP_ALIVE", "5s"),
+            ("KOOTASK__SERVER__DRAIN_DELAY", "6s"),
             ("KOOTASK__SERVER__SHUTDOWN_GRACE", "4s"),
             ("KOOTASK__STORE__URL", "postgres://me@db/tasks"),
             ("KOOTASK__STORE__PASSWORD", "a secret"),
@@ -66,6 +68,8 @@ fn every_setting_can_be_given_in_the_environment() {
     ops_listen = "127.0.0.1:82"
     request_timeout = "3s"
     body_limit = 2048
+    keep_alive = "5s"
+    drain_delay = "6s"
     shutdown_grace = "4s"
 
     [store]

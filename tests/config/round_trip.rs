@@ -32,9 +32,11 @@ fn server() -> impl Strategy<Value = String> {
         ),
         option::of(duration("request_timeout", 1)),
         option::of(duration("shutdown_grace", 1)),
+        option::of(duration("keep_alive", 1000)),
+        option::of(duration("drain_delay", 0)),
         option::of((1..=16_777_216_u32).prop_map(|size| format!("body_limit = {size}"))),
     )
-        .prop_map(|(a, b, c, d, e)| section("server", vec![a, b, c, d, e]))
+        .prop_map(|(a, b, c, d, e, f, g)| section("server", vec![a, b, c, d, e, f, g]))
 }
 
 /// Some with a password, which is printed as a setting of its own.
@@ -158,6 +160,8 @@ proptest! {
             prop_assert_eq!(&again.server.listen, &config.server.listen);
             prop_assert_eq!(&again.server.ops_listen, &config.server.ops_listen);
             prop_assert_eq!(again.server.request_timeout, config.server.request_timeout);
+            prop_assert_eq!(again.server.keep_alive, config.server.keep_alive);
+            prop_assert_eq!(again.server.drain_delay, config.server.drain_delay);
             prop_assert_eq!(again.server.shutdown_grace, config.server.shutdown_grace);
             prop_assert_eq!(again.server.body_limit, config.server.body_limit);
             prop_assert_eq!(again.store.url.to_string(), config.store.url.to_string());

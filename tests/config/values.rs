@@ -35,7 +35,7 @@ fn durations_without_a_unit_or_out_of_range_are_refused() {
         "\"24h 1ns\"",
         "true",
     ] {
-        for key in ["request_timeout", "shutdown_grace"] {
+        for key in ["request_timeout", "keep_alive", "shutdown_grace"] {
             let toml = format!("[server]\n{key} = {value}");
             assert_eq!(keys_at_fault(&toml), [format!("server.{key}")], "{value}");
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::ledger::Ledger;
 use super::load::{Load, settle};
 use super::{LIMIT, Place};
+use crate::support::http2;
 use crate::support::process::TestProcess;
 use crate::support::until;
 use crate::support::wire::{Wire, create_head, transfer_from};
@@ -139,4 +140,66 @@ async fn a_trickling_client_holds_the_exit_up_no_longer_than_the_grace_period() 
     );
     tokio::time::timeout(LIMIT, trickle).await.unwrap().unwrap();
     Ledger::default().assert_kept_at(&place.path());
+}
+
+#[tokio::test]
+async fn what_asks_nothing_does_not_hold_the_exit_up() {
+    let place = Place::new();
+    let process = place.serve();
+    let mut connections = Vec::new();
+    for begun in [
+        // Nothing but a beginning, of either protocol.
+        create_head().into_bytes(),
+        b"PRI * HT".to_vec(),
+        http2::preface(&[]),
+        // An HTTP/2 client that has had its answer, and answers no question itself.
+        [http2::preface(&[]), http2::get(1, "/nowhere")].concat(),
+    ] {
+        let mut wire = Wire::connect(process.address).await;
+        wire.send(begun).await.unwrap();
+        connections.push(wire);
+    }
+    let mut second = Wire::connect(process.address).await;
+    second.read("/nowhere").await.unwrap();
+    second.send(create_head()).await.unwrap();
+    let answered = |bytes: &[u8]| http2::frames(bytes).iter().any(|frame| frame.0 == 0);
+    connections[3].received(answered).await;
+    let asked = Instant::now();
+    process.signal("TERM");
+    assert_eq!(process.ended_within(LIMIT).await.code(), Some(0));
+    assert!(
+        asked.elapsed() < Duration::from_secs(4),
+        "took {:?}",
+        asked.elapsed()
+    );
+    drop((connections, second));
+}
+
+#[tokio::test]
+async fn connections_are_accepted_and_told_to_close_for_the_drain_delay() {
+    let process = TestProcess::configured("[server]\ndrain_delay = \"1h\"");
+    let mut before = Wire::connect(process.address).await;
+    before.read("/nowhere").await.unwrap();
+    process.signal("TERM");
+    until("answers that end their connection", async || {
+        let mut wire = Wire::connect(process.address).await;
+        let reply = wire.create("", &transfer_from("source")).await.unwrap();
+        reply.task_id();
+        reply.head.contains("\r\nconnection: close")
+    })
+    .await;
+    // One that was there before is told too, and its request is answered.
+    let reply = before.create("", &transfer_from("source")).await.unwrap();
+    reply.task_id();
+    assert!(reply.head.contains("\r\nconnection: close"), "{reply:?}");
+    // The second signal skips the rest.
+    process.signal("TERM");
+    assert_eq!(process.ended_within(LIMIT).await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn sigint_skips_the_drain_delay() {
+    let process = TestProcess::configured("[server]\ndrain_delay = \"1h\"");
+    process.signal("INT");
+    assert_eq!(process.ended_within(LIMIT).await.code(), Some(0));
 }

@@ -1,6 +1,6 @@
 //! Connections in large numbers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use rlimit::Resource;
@@ -29,12 +29,17 @@ fn at_most(wanted: usize) -> usize {
     wanted.min(spare)
 }
 
-/// This many connections, a few at a time.
+/// An address of this machine's own.
+fn client(number: usize) -> IpAddr {
+    IpAddr::from([127, 0, 1, u8::try_from(number).unwrap()])
+}
+
+/// This many connections, a few at a time, from four addresses in turn.
 async fn connect_all(address: SocketAddr, count: usize) -> Vec<Wire> {
     let mut wires = Vec::with_capacity(count);
     while wires.len() < count {
         let wave: JoinSet<Wire> = (0..(count - wires.len()).min(100))
-            .map(|_| Wire::connect(address))
+            .map(|number| Wire::connect_from(client(number % 4), address))
             .collect();
         wires.extend(wave.join_all().await);
     }
@@ -108,35 +113,55 @@ async fn two_thousand_bodies_that_stop_midway_hinder_nobody() {
     assert_serves_others(&process).await;
 }
 
+/// Connections from this address until one is refused; each has made a request.
+async fn served_until_refused(process: &TestProcess, local: IpAddr) -> Vec<Wire> {
+    let mut served = Vec::new();
+    loop {
+        let mut wire = Wire::connect_from(local, process.address).await;
+        let reply = wire.create("", &transfer_from("source")).await;
+        let reply = reply.expect("answered or refused, not cut off");
+        if reply.status != 200 {
+            reply.assert_unavailable();
+            assert!(reply.head.contains("\r\nconnection: close"), "{reply:?}");
+            assert!(wire.ends_in_order().await, "reset");
+            return served;
+        }
+        served.push(wire);
+    }
+}
+
 #[tokio::test]
-async fn beyond_the_bound_connections_are_refused_and_those_there_are_served() {
+async fn one_address_has_half_of_the_places_and_who_is_too_many_is_told_503() {
     // The service may have as many connections as files, less a reserve.
     let mut command = command("sh");
-    let script = "ulimit -n 256; exec \"$0\" \"$@\"";
+    let script = "ulimit -n 288; exec \"$0\" \"$@\"";
     command
         .args(["-c", script, env!("CARGO_BIN_EXE_kootask")])
         .args(["dev", "--listen", "127.0.0.1:0"]);
     let process = TestProcess::start(command);
-    let mut wires = connect_all(process.address, 300).await;
-    let mut served = Vec::new();
-    for mut wire in wires.drain(..) {
-        if let Some(reply) = wire.create("", &transfer_from("source")).await {
-            reply.task_id();
-            served.push(wire);
-        }
+    let of_one = served_until_refused(&process, client(1)).await;
+    assert_eq!(of_one.len(), 64);
+    // The last places are for those who have few.
+    let of_other = served_until_refused(&process, client(2)).await;
+    assert_eq!(of_other.len(), 56);
+    for number in 3..=10 {
+        let mut wire = Wire::connect_from(client(number), process.address).await;
+        wire.create("", &transfer_from("source"))
+            .await
+            .unwrap()
+            .task_id();
     }
-    assert_eq!(served.len(), 128);
-    for wire in &mut served {
+    for mut wire in of_one {
         wire.create("", &transfer_from("source"))
             .await
             .unwrap()
             .task_id();
     }
     // Those who leave make room.
-    drop(served);
     until("room", async || {
-        let mut wire = Wire::connect(process.address).await;
-        wire.create("", &transfer_from("source")).await.is_some()
+        let mut wire = Wire::connect_from(client(2), process.address).await;
+        let reply = wire.create("", &transfer_from("source")).await;
+        reply.is_some_and(|reply| reply.status == 200)
     })
     .await;
 }

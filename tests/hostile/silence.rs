@@ -4,12 +4,19 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
+use kootask::api::LIST;
+
 use super::{assert_serves_others, serve_with};
+use crate::support::http2;
 use crate::support::process::TestProcess;
 use crate::support::wire::{Wire, create_head, transfer_from};
 
 /// The service waits 30 s for a head; this is when it must have lost patience.
 const PATIENCE: Duration = Duration::from_secs(34);
+
+/// An answer's bytes may wait to be taken for up to 30 s; this is when it must have
+/// lost patience.
+const UNTAKEN: Duration = Duration::from_secs(40);
 
 /// Sends a byte at a time, until the service closes the connection.
 async fn trickle(mut wire: Wire, bytes: impl IntoIterator<Item = u8>) {
@@ -36,11 +43,6 @@ async fn connections_without_a_whole_head_are_closed_in_time() {
         .unwrap();
     let mut half_a_head = connect().await;
     half_a_head.send(create_head()).await.unwrap();
-    let mut used = connect().await;
-    used.create("", &transfer_from("source"))
-        .await
-        .unwrap()
-        .task_id();
     let mut half_a_second_head = connect().await;
     half_a_second_head
         .create("", &transfer_from("source"))
@@ -55,14 +57,7 @@ async fn connections_without_a_whole_head_are_closed_in_time() {
         .chain(std::iter::repeat(b'x'));
 
     let closed = async {
-        let connections = [
-            silent,
-            preface,
-            http2,
-            half_a_head,
-            used,
-            half_a_second_head,
-        ];
+        let connections = [silent, preface, http2, half_a_head, half_a_second_head];
         let closed = join_all(connections.map(|wire| wire.closed_within(PATIENCE)));
         tokio::join!(closed, trickle(trickling, endless_head))
     };
@@ -109,4 +104,78 @@ async fn a_client_that_reads_no_answers_does_not_fill_the_memory() {
     assert_serves_others(&process).await;
     let grown = process.resident_kib().saturating_sub(before);
     assert!(grown < 64 * 1024, "{grown} KiB");
+    // Nor does it keep its connection by reading a byte now and then.
+    let (begun, open) = (Instant::now(), process.open_files());
+    while process.open_files() >= open {
+        assert!(begun.elapsed() < UNTAKEN, "the connection is still open");
+        wire.read_byte().await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn answers_behind_a_closed_window_are_bounded_and_end_their_connections() {
+    let process = TestProcess::dev("memory:");
+    let mut wire = Wire::connect(process.address).await;
+    for number in 0..100 {
+        let body = transfer_from(&format!("{number:060}"));
+        wire.create("", &body).await.unwrap().task_id();
+    }
+    let before = process.resident_kib();
+    let mut closed = Vec::new();
+    for _ in 0..20 {
+        let mut wire = Wire::connect(process.address).await;
+        wire.send(http2::preface(&[(http2::INITIAL_WINDOW_SIZE, 0)]))
+            .await
+            .unwrap();
+        for stream in (0..128).map(|number| 2 * number + 1) {
+            wire.send(http2::get(stream, LIST)).await.unwrap();
+        }
+        // They are answered, and wait.
+        wire.received(|bytes| http2::frames(bytes).iter().any(|frame| frame.0 == 1))
+            .await;
+        closed.push(wire.closed_within(UNTAKEN));
+    }
+    assert_serves_others(&process).await;
+    let grown = process.resident_kib().saturating_sub(before);
+    assert!(grown < 48 * 1024, "{grown} KiB");
+    join_all(closed).await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_ends_whatever_its_protocol_and_though_it_asks_whether_we_are_there() {
+    let process = serve_with("keep_alive = \"1s\"");
+    let mut http1 = Wire::connect(process.address).await;
+    let mut http2 = Wire::connect(process.address).await;
+    http1.read("/nowhere").await.unwrap();
+    let asked = [http2::preface(&[]), http2::get(1, "/nowhere")].concat();
+    http2.send(asked).await.unwrap();
+    let begun = Instant::now();
+    let pings = async {
+        while http2.send(http2::ping()).await.is_ok() {
+            assert!(
+                begun.elapsed() < Duration::from_secs(20),
+                "it is still open"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let idle = async {
+        assert_eq!(http1.closed().await, "");
+        assert!(begun.elapsed() >= Duration::from_millis(900), "too early");
+    };
+    tokio::join!(pings, idle);
+    assert_serves_others(&process).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_used_now_and_then_stays() {
+    let process = serve_with("keep_alive = \"3s\"");
+    let mut wire = Wire::connect(process.address).await;
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(8) {
+        let reply = wire.create("", &transfer_from("source")).await;
+        reply.expect("closed though it was not idle").task_id();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }

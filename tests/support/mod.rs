@@ -5,6 +5,7 @@ pub mod client;
 pub mod clock;
 pub mod command;
 pub mod credentials;
+pub mod http2;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kootask::app::App;
 use kootask::config::{Config, Defaults};
-use kootask::server::Server;
+use kootask::server::{Server, Timing};
 use kootask::store::StoreUrl;
 use kootask::task::clock::{SharedClock, SystemClock};
 use kootask::task::life_cycle::{Command, Step};
@@ -69,12 +70,20 @@ impl TestApp {
         }
         let app = App::build(&config, clock).await.unwrap();
         let tasks = app.tasks();
-        let server = Server::bind(app, config.server.listen, config.server.shutdown_grace).unwrap();
+        let timing = Timing {
+            keep_alive: config.server.keep_alive,
+            drain_delay: config.server.drain_delay,
+            shutdown_grace: config.server.shutdown_grace,
+        };
+        let server = Server::bind(app, config.server.listen, timing).unwrap();
         let address = server.address().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let served = tokio::spawn(server.run(async {
-            let _ = stopped.await;
-        }));
+        let served = tokio::spawn(server.run(
+            async {
+                let _ = stopped.await;
+            },
+            std::future::pending(),
+        ));
         Self {
             address,
             tasks,

@@ -2,7 +2,7 @@
 //! requests, parts of them, several at once.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use kootask::api::CREATE;
 use kootask::auth::x_date;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::client::USER;
 
@@ -90,6 +90,47 @@ impl Wire {
             stream,
             received: Vec::new(),
         })
+    }
+
+    /// As [`Wire::connect`], from this address of the machine.
+    pub async fn connect_from(local: IpAddr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((local, 0).into()).unwrap();
+        let stream = tokio::time::timeout(LIMIT, socket.connect(address)).await;
+        Self {
+            stream: stream.unwrap().unwrap(),
+            received: Vec::new(),
+        }
+    }
+
+    /// Reads one byte; `None` when the connection has ended.
+    pub async fn read_byte(&mut self) -> Option<u8> {
+        let read = tokio::time::timeout(LIMIT, self.stream.read_u8()).await;
+        read.expect("neither a byte nor the end").ok()
+    }
+
+    /// Says that nothing more will be sent.
+    pub async fn end_sending(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
+    /// What came so far and was not read as a reply, once `is_enough`.
+    pub async fn received(&mut self, mut is_enough: impl FnMut(&[u8]) -> bool) -> &[u8] {
+        while !is_enough(&self.received) && self.read_more().await.is_some() {}
+        &self.received
+    }
+
+    /// Reads what comes until the connection ends; whether it ended in order,
+    /// and not by a reset.
+    pub async fn ends_in_order(&mut self) -> bool {
+        loop {
+            let read = self.stream.read_buf(&mut self.received);
+            match tokio::time::timeout(LIMIT, read).await.unwrap() {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(_) => return false,
+            }
+        }
     }
 
     /// Sends these bytes; fails when the service has closed the connection.

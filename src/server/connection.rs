@@ -1,0 +1,274 @@
+//! One connection: what is known of it, and when it must end.
+//!
+//! No connection has a timer of its own. Its requests and its bytes leave notes
+//! here, in ticks of the listener's clock, and the listener's sweep
+//! ([`super::sweep`]) reads them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::task::Context;
+
+use futures_util::task::AtomicWaker;
+
+use super::clock::{Clock, Tick};
+use crate::web::peer::Peer;
+
+/// What shall become of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Verdict {
+    /// It goes on.
+    Stay = 0,
+    /// It ends once it has answered what it was asked.
+    Finish = 1,
+    /// It ends now.
+    End = 2,
+}
+
+/// How a connection speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Protocol {
+    /// It has not asked anything yet.
+    Unknown = 0,
+    Http1 = 1,
+    Http2 = 2,
+}
+
+/// The bounds of a connection's life, in ticks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// For a request's head, from its first byte; for the first of a connection,
+    /// from the connection's beginning.
+    pub(super) head: Tick,
+    /// Without a request.
+    pub(super) idle: Tick,
+    /// For the client to close its side after the service has closed its own.
+    pub(super) linger: Tick,
+}
+
+/// Shared by a connection's task, its requests, its bytes and the sweep.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) peer: Arc<Peer>,
+    clock: Arc<Clock>,
+    waker: AtomicWaker,
+    verdict: AtomicU8,
+    protocol: AtomicU8,
+    /// Requests whose answer is not handed over in full.
+    requests: AtomicU32,
+    /// Answers without an end that is known, such as streams of events.
+    streams: AtomicU32,
+    /// HTTP/1: whether the body of the request at hand was read to its end.
+    body_read: AtomicBool,
+    /// When it last had a request.
+    idle_since: AtomicU32,
+    /// HTTP/1: when the first byte of a head came that is not whole; 0 if none.
+    head_since: AtomicU32,
+    /// When the service closed its side; 0 if it did not.
+    lingers_since: AtomicU32,
+    /// Parts of answers that have not left, by the [`Clock::period`] they are of.
+    unsent: [AtomicUsize; Clock::PERIODS],
+    /// How many sweeps in a row have seen something unsent.
+    held_up: AtomicU8,
+}
+
+impl Connection {
+    pub(super) fn new(peer: Arc<Peer>, clock: Arc<Clock>) -> Self {
+        let now = clock.now();
+        Self {
+            peer,
+            clock,
+            waker: AtomicWaker::new(),
+            verdict: AtomicU8::new(Verdict::Stay as u8),
+            protocol: AtomicU8::new(Protocol::Unknown as u8),
+            requests: AtomicU32::new(0),
+            streams: AtomicU32::new(0),
+            body_read: AtomicBool::new(true),
+            idle_since: AtomicU32::new(now),
+            head_since: AtomicU32::new(0),
+            lingers_since: AtomicU32::new(0),
+            unsent: Default::default(),
+            held_up: AtomicU8::new(0),
+        }
+    }
+
+    /// Raises what shall become of the connection, and tells its task.
+    pub(super) fn decide(&self, verdict: Verdict) {
+        if self.verdict.fetch_max(verdict as u8, Ordering::AcqRel) < verdict as u8 {
+            self.waker.wake();
+        }
+    }
+
+    /// What was decided. The task of `context` is told of changes.
+    pub(super) fn verdict(&self, context: &Context<'_>) -> Verdict {
+        self.waker.register(context.waker());
+        match self.verdict.load(Ordering::Acquire) {
+            0 => Verdict::Stay,
+            1 => Verdict::Finish,
+            _ => Verdict::End,
+        }
+    }
+
+    /// A request has come; it is in flight as long as what this returns.
+    pub(super) fn begin_request(self: &Arc<Self>, http2: bool, body_read: bool) -> InFlight {
+        let protocol = if http2 {
+            Protocol::Http2
+        } else {
+            Protocol::Http1
+        };
+        self.protocol.store(protocol as u8, Ordering::Relaxed);
+        self.head_since.store(0, Ordering::Relaxed);
+        if !http2 {
+            self.body_read.store(body_read, Ordering::Relaxed);
+        }
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        InFlight {
+            connection: Arc::clone(self),
+            streams: false,
+        }
+    }
+
+    /// Notes that the body of the request at hand was read to its end.
+    pub(super) fn end_body(&self) {
+        self.body_read.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something of the request at hand is still to be read. HTTP/1 has
+    /// one at a time.
+    pub(super) fn has_unread_body(&self) -> bool {
+        !self.body_read.load(Ordering::Relaxed)
+    }
+
+    /// Notes that bytes came.
+    pub(super) fn note_read(&self) {
+        if self.protocol() != Protocol::Http2 && !self.is_busy() {
+            let _ = self.head_since.compare_exchange(
+                0,
+                self.clock.now(),
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+        }
+    }
+
+    /// Notes that the service has closed its side.
+    pub(super) fn note_linger(&self) {
+        self.lingers_since
+            .store(self.clock.now(), Ordering::Relaxed);
+    }
+
+    /// Notes a part of an answer that is to be sent.
+    pub(super) fn begin_unsent(&self) -> usize {
+        let period = self.clock.period();
+        if let Some(count) = self.unsent.get(period) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        period
+    }
+
+    /// Notes that a part of an answer has left, or was given up.
+    pub(super) fn end_unsent(&self, period: usize) {
+        if let Some(count) = self.unsent.get(period) {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a request is in flight, or an answer has not left in full.
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.requests.load(Ordering::Acquire) > 0 || self.has_unsent()
+    }
+
+    fn has_unsent(&self) -> bool {
+        let any = |count: &AtomicUsize| count.load(Ordering::Relaxed) > 0;
+        self.unsent.iter().any(any)
+    }
+
+    fn is_busy(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > 0 || self.streams.load(Ordering::Relaxed) > 0
+    }
+
+    fn protocol(&self) -> Protocol {
+        match self.protocol.load(Ordering::Relaxed) {
+            0 => Protocol::Unknown,
+            1 => Protocol::Http1,
+            _ => Protocol::Http2,
+        }
+    }
+
+    /// What is due at this tick.
+    pub(super) fn judge(&self, patience: &Patience) -> Verdict {
+        /// The sweeps after which what is unsent counts as held up by the client.
+        const HELD_UP: u8 = 4;
+        let age = |since: u32| self.clock.now().saturating_sub(since);
+        let past = |since: u32, bound: Tick| since != 0 && age(since) > bound;
+        let held_up = if self.has_unsent() {
+            self.held_up.load(Ordering::Relaxed).saturating_add(1)
+        } else {
+            0
+        };
+        self.held_up.store(held_up, Ordering::Relaxed);
+
+        let overdue = |count: &AtomicUsize| count.load(Ordering::Relaxed) > 0;
+        let late = self.unsent.get(self.clock.overdue_period());
+        if late.is_some_and(overdue)
+            || held_up > HELD_UP && self.peer.answers.is_whole_exhausted()
+            || past(self.lingers_since.load(Ordering::Relaxed), patience.linger)
+        {
+            return Verdict::End;
+        }
+        if self.is_busy() || held_up > 0 {
+            return Verdict::Stay;
+        }
+        let idle_since = self.idle_since.load(Ordering::Relaxed);
+        let is_finishing = self.verdict.load(Ordering::Relaxed) >= Verdict::Finish as u8;
+        let idle = if is_finishing { 0 } else { patience.idle };
+        if past(self.head_since.load(Ordering::Relaxed), patience.head)
+            || self.protocol() == Protocol::Unknown && past(idle_since, patience.head)
+            || past(idle_since, idle.saturating_add(patience.linger))
+        {
+            return Verdict::End;
+        }
+        if past(idle_since, patience.idle) {
+            return Verdict::Finish;
+        }
+        Verdict::Stay
+    }
+}
+
+/// A request in flight.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    connection: Arc<Connection>,
+    streams: bool,
+}
+
+impl InFlight {
+    pub(super) fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    /// The answer goes on until its client leaves: it keeps the connection, but
+    /// no shutdown waits for it.
+    pub(super) fn stream(mut self) -> Self {
+        self.streams = true;
+        self.connection.streams.fetch_add(1, Ordering::Relaxed);
+        self.connection.requests.fetch_sub(1, Ordering::Release);
+        self
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let connection = &self.connection;
+        connection
+            .idle_since
+            .store(connection.clock.now(), Ordering::Relaxed);
+        let count = if self.streams {
+            &connection.streams
+        } else {
+            &connection.requests
+        };
+        count.fetch_sub(1, Ordering::Release);
+    }
+}

@@ -1,0 +1,357 @@
+//! A listening socket and its connections, from the first to the last.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::rt::Executor;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto::Builder;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::Timing;
+use super::clock::Clock;
+use super::connection::{Connection, Patience, Verdict};
+use super::exchange::{RequestBody, exchange};
+use super::places::{Place, Places};
+use super::refusal::Refusals;
+use super::stream::Stream;
+use crate::app::HttpService;
+use crate::web::peer::Peer;
+
+/// How long a connection may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The most bytes of a request's head, and of a connection's read buffer.
+const HEAD_LIMIT: usize = 32 * 1024;
+/// How long a client may take to close its side after the service has closed its
+/// own.
+const LINGER: Duration = Duration::from_secs(5);
+/// How long a connection may be idle when most places are taken.
+const IDLE_IN_A_CROWD: Duration = Duration::from_secs(5);
+/// The most connections at a time.
+const MOST_CONNECTIONS: u64 = 16 * 1024;
+/// The most connections that wait to be accepted.
+const BACKLOG: u32 = 4096;
+/// How long what was sent may stay unacknowledged.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
+/// The file descriptors kept for other things than connections.
+const RESERVED_FILES: u64 = 160;
+/// How often a shutdown looks at what is still in flight.
+const DRAIN_ROUND: Duration = Duration::from_millis(25);
+/// The rounds in which an idle connection may end by itself.
+const POLITE_ROUNDS: usize = 4;
+
+/// A listening socket.
+pub(super) struct Listener {
+    socket: TcpListener,
+    timing: Timing,
+}
+
+/// Whether the listener goes on or is about to stop.
+#[derive(Debug, Default)]
+pub(super) struct Phase(AtomicBool);
+
+impl Phase {
+    /// Whether the last answers are being given: each ends its connection.
+    pub(super) fn is_draining(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Spawns the requests of HTTP/2.
+#[derive(Debug, Clone)]
+struct Spawn(TaskTracker);
+
+impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Spawn {
+    fn execute(&self, future: F) {
+        self.0.spawn(future);
+    }
+}
+
+/// What a listener's connections share.
+struct Shared {
+    clock: Arc<Clock>,
+    phase: Arc<Phase>,
+    places: Arc<Places>,
+    refusals: Refusals,
+    tasks: TaskTracker,
+    protocols: Builder<Spawn>,
+    connections: Mutex<HashMap<u64, Arc<Connection>>>,
+    next: AtomicU64,
+    timing: Timing,
+}
+
+impl Listener {
+    /// Takes the address, with room for a burst of connections.
+    pub(super) fn bind(address: SocketAddr, timing: Timing) -> io::Result<Self> {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let socket = socket.listen(BACKLOG)?.into_std()?;
+        Ok(Self { socket, timing })
+    }
+
+    pub(super) fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Serves until `stop` resolves and then, until `hurry` does, for
+    /// [`Timing::drain_delay`]; answers what is in flight within
+    /// [`Timing::shutdown_grace`]. Returns what that has left of the time.
+    pub(super) async fn serve<S: HttpService<RequestBody>>(
+        self,
+        service: S,
+        stop: impl Future<Output = ()>,
+        hurry: impl Future<Output = ()>,
+    ) -> io::Result<Duration> {
+        let listener = tokio::net::TcpListener::from_std(self.socket)?;
+        let shared = Arc::new(Shared::new(self.timing));
+        {
+            let mut serving = pin!(async {
+                tokio::join!(shared.accept(&listener, &service), shared.sweep());
+            });
+            tokio::select! {
+                () = &mut serving => {}
+                () = stop => {}
+            }
+            tracing::info!("shutting down");
+            shared.phase.0.store(true, Ordering::Relaxed);
+            tokio::select! {
+                () = &mut serving => {}
+                () = tokio::time::sleep(self.timing.drain_delay) => {}
+                () = hurry => {}
+            }
+        }
+        drop(listener);
+        let begun = Instant::now();
+        shared.drain().await;
+        Ok(self.timing.shutdown_grace.saturating_sub(begun.elapsed()))
+    }
+}
+
+impl Shared {
+    fn new(timing: Timing) -> Self {
+        let tasks = TaskTracker::new();
+        Self {
+            clock: Arc::new(Clock::new()),
+            phase: Arc::default(),
+            places: Arc::new(Places::new(most_connections())),
+            refusals: Refusals::new(tasks.clone()),
+            protocols: protocols(Spawn(tasks.clone())),
+            tasks,
+            connections: Mutex::default(),
+            next: AtomicU64::new(0),
+            timing,
+        }
+    }
+
+    /// Accepts connections for ever.
+    async fn accept<S: HttpService<RequestBody>>(
+        self: &Arc<Self>,
+        listener: &tokio::net::TcpListener,
+        service: &S,
+    ) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, address)) => self.admit(stream, address, service),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "no connection can be accepted");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+
+    /// Gives a connection its place and its task, or refuses it.
+    fn admit<S: HttpService<RequestBody>>(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        address: SocketAddr,
+        service: &S,
+    ) {
+        let Some((place, peer)) = self.places.take(address) else {
+            return self.refusals.refuse(stream);
+        };
+        if let Err(error) = configure(&stream) {
+            tracing::debug!(peer = %address, %error, "a connection ended before it began");
+            return;
+        }
+        // Here a stream becomes one within TLS, should that be wanted.
+        let serve = Arc::clone(self).serve(stream, peer, place, service.clone());
+        self.tasks.spawn(serve);
+    }
+
+    /// Serves one connection to its end.
+    async fn serve<I, S>(self: Arc<Self>, stream: I, peer: Peer, place: Place, service: S)
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        S: HttpService<RequestBody>,
+    {
+        let address = peer.address;
+        let connection = Arc::new(Connection::new(Arc::new(peer), Arc::clone(&self.clock)));
+        let _entry = self.register(&connection);
+        let service = service_fn(|request| {
+            exchange(
+                service.clone(),
+                Arc::clone(&connection),
+                Arc::clone(&self.phase),
+                request,
+            )
+        });
+        let stream = TokioIo::new(Stream::new(stream, Arc::clone(&connection)));
+        let mut http = pin!(self.protocols.serve_connection(stream, service));
+        let mut finishing = false;
+        let ended = std::future::poll_fn(|context| {
+            match connection.verdict(context) {
+                Verdict::End => return Poll::Ready(None),
+                Verdict::Finish if !finishing => {
+                    finishing = true;
+                    http.as_mut().graceful_shutdown();
+                }
+                Verdict::Finish | Verdict::Stay => {}
+            }
+            http.as_mut().poll(context).map(Some)
+        })
+        .await;
+        if let Some(Err(error)) = ended {
+            super::refusal::log(address, &*error);
+        }
+        drop(place);
+    }
+
+    /// Ends connections when it is time, for ever.
+    async fn sweep(&self) {
+        let mut ticks = tokio::time::interval(Clock::TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.clock.advance();
+            self.refusals.log();
+            let patience = self.patience();
+            for connection in self.connections().values() {
+                connection.decide(connection.judge(&patience));
+            }
+        }
+    }
+
+    fn patience(&self) -> Patience {
+        let idle = if self.places.is_crowded() {
+            self.timing.keep_alive.min(IDLE_IN_A_CROWD)
+        } else {
+            self.timing.keep_alive
+        };
+        Patience {
+            head: Clock::ticks(HEAD_TIMEOUT),
+            idle: Clock::ticks(idle),
+            linger: Clock::ticks(LINGER),
+        }
+    }
+
+    /// Ends all connections: those that have nothing in flight at once, the rest
+    /// when it was answered, or after the grace period.
+    async fn drain(&self) {
+        self.tasks.close();
+        let deadline = Instant::now().checked_add(self.timing.shutdown_grace);
+        for round in 0_usize.. {
+            let is_over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            for connection in self.connections().values() {
+                let has_time = round < POLITE_ROUNDS || connection.is_in_flight();
+                connection.decide(if has_time && !is_over {
+                    Verdict::Finish
+                } else {
+                    Verdict::End
+                });
+            }
+            let ended = tokio::time::timeout(DRAIN_ROUND, self.tasks.wait());
+            if ended.await.is_ok() || is_over {
+                return;
+            }
+        }
+    }
+
+    fn register(&self, connection: &Arc<Connection>) -> Entry<'_> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.connections().insert(number, Arc::clone(connection));
+        Entry {
+            shared: self,
+            number,
+        }
+    }
+
+    fn connections(&self) -> MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection's entry among those that are swept.
+struct Entry<'a> {
+    shared: &'a Shared,
+    number: u64,
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        self.shared.connections().remove(&self.number);
+    }
+}
+
+/// Both protocols, within their bounds.
+fn protocols(spawn: Spawn) -> Builder<Spawn> {
+    let mut builder = Builder::new(spawn);
+    builder
+        .http1()
+        // The sweep has this in hand.
+        .header_read_timeout(None)
+        // A client that has said all may close its side and wait for its answer.
+        .half_close(true)
+        .max_buf_size(HEAD_LIMIT);
+    builder
+        .http2()
+        .max_concurrent_streams(32)
+        .max_header_list_size(HEAD_LIMIT as u32 / 2)
+        .initial_stream_window_size(16 * 1024)
+        .initial_connection_window_size(64 * 1024);
+    builder
+}
+
+/// As many connections as the process may have files, up to a bound.
+fn most_connections() -> usize {
+    let wanted = MOST_CONNECTIONS.saturating_add(RESERVED_FILES);
+    let files = rlimit::increase_nofile_limit(wanted).unwrap_or(1024);
+    let connections = files
+        .saturating_sub(RESERVED_FILES)
+        .clamp(16, MOST_CONNECTIONS);
+    usize::try_from(connections).unwrap_or(usize::MAX)
+}
+
+/// Small answers at once, and an end to a client that is not there any more.
+fn configure(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    SockRef::from(stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED))
+}
+
+/// Whether an error of accepting concerns one connection alone.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+    )
+}
