@@ -11,6 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::Request;
+use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -148,6 +149,12 @@ impl App {
     #[must_use]
     pub fn tasks(&self) -> TaskService {
         self.tasks.clone()
+    }
+
+    /// What runs in the background. It ends by itself when the service is dropped.
+    #[must_use]
+    pub fn background(&self) -> TaskTracker {
+        self.background.tasks()
     }
 
     /// Has what is reloadable read its files anew: the user directory.

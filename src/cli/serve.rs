@@ -17,6 +17,7 @@ use crate::config::{Config, Defaults};
 use crate::logging;
 use crate::reload::Reload;
 use crate::server::{Server, Timing};
+use crate::shutdown;
 use crate::task::clock::SystemClock;
 
 /// The arguments of `kootask serve`.
@@ -108,13 +109,7 @@ pub(super) fn serve(
             () = &mut stop => return Ok(()),
         };
         let reload = app.reload();
-        let timing = Timing {
-            keep_alive: config.server.keep_alive,
-            drain_delay: config.server.drain_delay,
-            shutdown_grace: config.server.shutdown_grace,
-        };
-        let server = Server::bind(app, config.server.listen, timing)
-            .map_err(|error| format!("cannot listen on {}: {error}", config.server.listen))?;
+        let server = bind(app, config).await?;
         let address = server.address()?;
         listening(address);
         tracing::info!(target: logging::READY, %address, "ready");
@@ -126,6 +121,27 @@ pub(super) fn serve(
     // What had to end has been waited for; a thread that hangs is left.
     runtime.shutdown_background();
     served
+}
+
+/// Takes the address. Where it cannot be had the store is closed, so that the
+/// node it may hold is free at once.
+async fn bind(app: App, config: &Config) -> Result<Server, CommandError> {
+    let server = &config.server;
+    let timing = Timing {
+        keep_alive: server.keep_alive,
+        drain_delay: server.drain_delay,
+        shutdown_grace: server.shutdown_grace,
+    };
+    let background = app.background();
+    match Server::bind(app, server.listen, timing) {
+        Ok(server) => Ok(server),
+        Err(error) => {
+            // What is left of the service ends by itself.
+            background.close();
+            shutdown::within(shutdown::STORE, "the store", background.wait()).await;
+            Err(format!("cannot listen on {}: {error}", server.listen).into())
+        }
+    }
 }
 
 /// Reloads with each of these signals.

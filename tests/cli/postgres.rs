@@ -6,8 +6,8 @@ use std::process::{Child, ChildStdout, Stdio};
 use socket2::{Domain, Socket, Type};
 
 use super::dev::Greeting;
-use super::pasted;
 use super::serve::{Service, admit};
+use super::{outcome, pasted};
 use crate::support::postgres::TestDatabase;
 use crate::support::process::{kootask, send_signal};
 use crate::support::proxy::{ClosedPort, Proxy};
@@ -117,4 +117,23 @@ async fn what_the_background_logs_tells_the_node() {
         "the node's lease cannot be renewed for now"
     );
     assert_eq!(lost["node"], node);
+}
+
+#[test]
+fn an_address_in_use_leaves_no_node_held() {
+    let database = TestDatabase::shared();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let outcome = outcome(
+        admit(kootask().arg("serve"), "t")
+            .env("KOOTASK__STORE__URL", &database.url)
+            .env(
+                "KOOTASK__SERVER__LISTEN",
+                taken.local_addr().unwrap().to_string(),
+            ),
+    );
+    assert_eq!(outcome.code, Some(1));
+    assert!(outcome.err.contains("cannot listen on"), "{}", outcome.err);
+    let held = "SELECT count(*) FROM node_lease WHERE expires_at > now()";
+    assert_eq!(database.sql(held), "0");
+    assert_eq!(database.sql("SELECT count(*) FROM node_lease"), "1");
 }
