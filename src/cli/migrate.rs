@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::CommandError;
 use super::setting_argument::SettingArgument;
 use crate::config::{Argument, Config, Defaults};
+use crate::logging;
 use crate::store;
 
 /// The arguments of `kootask migrate`.
@@ -22,6 +23,7 @@ impl Migrate {
     pub(super) fn run(self) -> Result<(), CommandError> {
         let config = Config::load(self.config.as_deref(), Defaults::Serve, self.store)?;
         let url = config.store.url;
+        logging::waits_on_stderr()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;

@@ -49,3 +49,20 @@ pub fn start() -> Result<LogGuard, Box<dyn std::error::Error>> {
         .try_init()?;
     Ok(guard)
 }
+
+/// Has what a store waits for written to standard error: for a command whose
+/// standard output is its result.
+///
+/// # Errors
+///
+/// When the program logs already.
+pub fn waits_on_stderr() -> Result<(), Box<dyn std::error::Error>> {
+    let lines = fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    let waits = Targets::new().with_target("kootask::store::postgres", LevelFilter::WARN);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(waits))
+        .try_init()?;
+    Ok(())
+}

@@ -36,6 +36,12 @@ pub enum SchemaError {
         /// The version of the migration.
         version: i64,
     },
+    /// There is something in the database that this program did not make.
+    #[error("the database is another program's: it has «{table}»; give kootask an empty database")]
+    AnotherPrograms {
+        /// A table or the like.
+        table: String,
+    },
     /// The schema cannot be read or migrated.
     #[error("{}", in_words(.0))]
     Failed(#[from] sqlx::Error),
@@ -106,6 +112,23 @@ pub(super) async fn prepare<C: Migrate>(
 
 /// The schema's version, if it is the one of this program.
 async fn check<C: Migrate>(connection: &mut C, migrations: &Migrator) -> Result<i64, SchemaError> {
+    let found = version(connection, migrations).await?;
+    let known = migrations.iter().map(|migration| migration.version).max();
+    let known = known.unwrap_or(0);
+    if found > known {
+        return Err(SchemaError::Newer { found, known });
+    }
+    if found < known {
+        return Err(SchemaError::Behind { found, known });
+    }
+    Ok(found)
+}
+
+/// The schema's version, as far as this program knows it; 0 where there is none.
+pub(super) async fn version<C: Migrate>(
+    connection: &mut C,
+    migrations: &Migrator,
+) -> Result<i64, SchemaError> {
     let applied = match connection.list_applied_migrations(VERSIONS).await {
         Ok(applied) => applied,
         // There is no table of versions: nothing has been migrated yet.
@@ -116,12 +139,6 @@ async fn check<C: Migrate>(connection: &mut C, migrations: &Migrator) -> Result<
         }
         Err(error) => return Err(error.into()),
     };
-    let found = applied.iter().map(|migration| migration.version).max();
-    let known = migrations.iter().map(|migration| migration.version).max();
-    let (found, known) = (found.unwrap_or(0), known.unwrap_or(0));
-    if found > known {
-        return Err(SchemaError::Newer { found, known });
-    }
     for migration in migrations.iter() {
         let applied = applied.iter().find(|one| one.version == migration.version);
         if applied.is_some_and(|applied| applied.checksum != migration.checksum) {
@@ -130,8 +147,13 @@ async fn check<C: Migrate>(connection: &mut C, migrations: &Migrator) -> Result<
             });
         }
     }
-    if found < known {
-        return Err(SchemaError::Behind { found, known });
+    let found = applied.iter().map(|one| one.version);
+    // Nobody has a later one without the first.
+    let first = migrations.iter().map(|migration| migration.version).min();
+    if found.clone().count() > 0 && !found.clone().any(|version| Some(version) == first) {
+        return Err(SchemaError::AnotherPrograms {
+            table: VERSIONS.to_owned(),
+        });
     }
-    Ok(found)
+    Ok(found.max().unwrap_or(0))
 }

@@ -1,7 +1,8 @@
 //! `kootask migrate`.
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -208,6 +209,82 @@ fn what_the_environment_says_for_other_clients_of_postgresql_is_not_heard() {
         .args(["--store", &without_password])
         .env("PGPASSWORD", SECRET);
     assert!(refused(&outcome(&mut migrate)).contains("password"));
+}
+
+/// What cannot be kept from the sessions is refused: nobody would see it.
+#[test]
+fn what_the_environment_would_make_of_the_sessions_unseen_is_refused_by_its_name() {
+    let database = TestDatabase::shared();
+    for (name, value) in [
+        ("PGOPTIONS", "-c search_path=elsewhere"),
+        ("PGSSLCERT", "/nowhere/client.crt"),
+        ("PGSSLKEY", "/nowhere/client.key"),
+    ] {
+        for command in [&["migrate"][..], &["config", "check"]] {
+            let mut command_of = kootask();
+            command_of
+                .args(command)
+                .env("KOOTASK__STORE__URL", &database.url)
+                .env(name, value);
+            let outcome = outcome(&mut command_of);
+            assert_ne!(outcome.code, Some(0), "{outcome:?}");
+            assert!(outcome.err.contains(name), "{outcome:?}");
+            assert!(outcome.err.contains("unset it"), "{outcome:?}");
+        }
+    }
+    assert_eq!(database.sql("SELECT to_regclass('migration_lock')"), "");
+    // It is no root that would be used, so nothing is to be refused.
+    let mut migrate = migrate();
+    migrate
+        .args(["--store", &database.url])
+        .env("PGSSLROOTCERT", "/nowhere/ca.crt");
+    said(&outcome(&mut migrate));
+}
+
+#[test]
+fn it_says_once_that_it_waits() {
+    let database = TestDatabase::shared();
+    database.accept_connections(false);
+    let mut waiting = migrate()
+        .args(["--store", &database.url])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut err = BufReader::new(waiting.stderr.take().unwrap());
+    let mut line = String::new();
+    err.read_line(&mut line).unwrap();
+    assert!(line.contains("waits for the database"), "{line}");
+    assert!(
+        line.contains("not currently accepting connections"),
+        "{line}"
+    );
+    database.accept_connections(true);
+    let mut rest = String::new();
+    err.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+    assert_eq!(waiting.wait().unwrap().code(), Some(0));
+}
+
+/// Else it would seem to hang, for minutes.
+#[test]
+fn it_says_that_it_waits_for_another_that_migrates() {
+    let database = TestDatabase::shared();
+    database.sql("CREATE TABLE migration_lock (id integer PRIMARY KEY)");
+    database.sql("INSERT INTO migration_lock VALUES (1)");
+    let lock = database.hold("DO 'BEGIN PERFORM id FROM migration_lock FOR UPDATE; END'");
+    let mut waiting = migrate()
+        .args(["--store", &database.url])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut err = BufReader::new(waiting.stderr.take().unwrap());
+    let mut line = String::new();
+    err.read_line(&mut line).unwrap();
+    assert!(line.contains("waits for another instance"), "{line}");
+    drop(lock);
+    assert_eq!(waiting.wait().unwrap().code(), Some(0));
 }
 
 #[test]

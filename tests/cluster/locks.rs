@@ -102,7 +102,7 @@ async fn reads_that_hang_leave_no_connection_for_others_but_creates_go_on() {
     ));
     process.create(IMPORT).send().await.task_id();
     // Nothing that a create needs.
-    let lock = database.lock("import_result");
+    let lock = database.lock("import_failure");
     let hanging = Reads::of(&process, kootask::api::RESULT, 2).await;
     until("both connections for reads to hang", async || {
         sessions(&database, WAITS) == 2

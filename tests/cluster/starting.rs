@@ -27,7 +27,7 @@ async fn instances_that_start_at_once_on_an_empty_database_migrate_it_once() {
             starts.spawn(start(database.url.clone()));
         }
         let instances = starts.join_all().await;
-        assert_eq!(database.sql("SELECT count(*) FROM _sqlx_migrations"), "1");
+        assert!(database.is_true("count(*) = max(version) FROM _sqlx_migrations"));
         let mut ledgers = Vec::new();
         for (number, instance) in instances.iter().enumerate() {
             let mut ledger = Ledger::default();

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod command;
 pub mod credentials;
 pub mod http2;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod proxy;

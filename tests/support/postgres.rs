@@ -24,8 +24,8 @@ pub struct TestDatabase {
     pub url: String,
 }
 
-/// Keeps everybody else out of a table as long as it lives.
-pub struct TableLock(Child);
+/// Keeps everybody else out of what is locked as long as it lives.
+pub struct HeldLock(Child);
 
 fn script() -> Command {
     let mut script = command("bash");
@@ -91,7 +91,7 @@ impl Drop for PostgresServer {
     }
 }
 
-impl Drop for TableLock {
+impl Drop for HeldLock {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
         let _ = self.0.wait();
@@ -120,6 +120,22 @@ impl TestDatabase {
         run_sql(&self.url, statements)
     }
 
+    /// Has connections to it accepted or not; told to the server through another
+    /// database.
+    pub fn accept_connections(&self, accept: bool) {
+        let (server, _) = self.url.split_once("/test_").unwrap();
+        let (_, parameters) = self.url.split_once('?').unwrap();
+        let name = self.name();
+        let statement = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {accept}");
+        run_sql(&format!("{server}/postgres?{parameters}"), &statement);
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        let (_, tail) = self.url.rsplit_once('/').unwrap();
+        tail.split_once('?').unwrap().0
+    }
+
     /// A role of the test's own that needs this password and may do nothing yet.
     pub fn role(&self, password: &str) -> String {
         let name = format!("role_{}", Uuid::new_v4().simple());
@@ -139,7 +155,12 @@ impl TestDatabase {
     }
 
     /// Takes the table away from everybody else.
-    pub fn lock(&self, table: &str) -> TableLock {
+    pub fn lock(&self, table: &str) -> HeldLock {
+        self.hold(&format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
+    }
+
+    /// Holds what this statement locks, and returns nothing of.
+    pub fn hold(&self, statement: &str) -> HeldLock {
         let mut session = command("psql")
             .args([&self.url, "-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1"])
             .stdin(Stdio::piped())
@@ -147,17 +168,15 @@ impl TestDatabase {
             .spawn()
             .unwrap();
         // The transaction ends with the input.
-        let statements = format!(
-            "SET lock_timeout = '20s';\nBEGIN;\nLOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;\n\
-             SELECT 'locked';\n"
-        );
+        let statements =
+            format!("SET lock_timeout = '20s';\nBEGIN;\n{statement};\nSELECT 'locked';\n");
         let input = session.stdin.as_mut().unwrap();
         input.write_all(statements.as_bytes()).unwrap();
         let mut said = String::new();
         let mut output = BufReader::new(session.stdout.as_mut().unwrap());
         output.read_line(&mut said).unwrap();
-        assert_eq!(said, "locked\n", "{table}");
-        TableLock(session)
+        assert_eq!(said, "locked\n", "{statement}");
+        HeldLock(session)
     }
 
     /// The URL with other parameters.

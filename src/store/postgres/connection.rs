@@ -1,6 +1,7 @@
 //! Connections to the database: what a session is set to, and how long each
 //! thing may take.
 
+use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -45,27 +46,30 @@ pub(super) type Pool = managed::Pool<Sessions>;
 impl Database {
     pub(super) fn new(url: &PostgresUrl) -> Result<Self, sqlx::Error> {
         let options = url
-            .options()?
-            .application_name("kootask")
-            .disable_statement_logging()
-            .options([
-                ("statement_timeout", STATEMENT_TIMEOUT),
-                (
-                    "idle_in_transaction_session_timeout",
-                    IDLE_IN_TRANSACTION_TIMEOUT,
-                ),
-            ]);
-        Ok(Self { options })
+            .options()
+            .map_err(|problem| sqlx::Error::Configuration(problem.into()))?;
+        Ok(Self {
+            options: options.disable_statement_logging(),
+        })
     }
 
     /// A session for reads and writes.
     pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
         within(CONNECT_TIMEOUT, async {
             let mut connection = self.options.connect().await?;
-            make_durable(&mut connection).await?;
+            set_up(&mut connection).await?;
             Ok::<_, sqlx::Error>(connection)
         })
         .await
+    }
+
+    /// Not a store's session, but one in which a statement may take its time, as a
+    /// migration does. Only to be reached the database may not, for one that is out
+    /// of reach says nothing.
+    pub(super) async fn connect_without_limits(&self) -> Result<PgConnection, sqlx::Error> {
+        tokio::time::timeout(CONNECT_TIMEOUT, self.options.connect())
+            .await
+            .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
     }
 
     /// Up to `most` sessions, made when they are needed.
@@ -83,13 +87,21 @@ impl Database {
     }
 }
 
-/// A commit must be on the disk before it is answered, whatever the database
-/// does by default. Stronger settings, as for standbys, are left as they are.
-async fn make_durable(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+/// Sets what a store's session is set to: by a statement, since a proxy may refuse
+/// what comes with the start of a session.
+///
+/// A commit must be on the disk before it is answered, whatever the database does
+/// by default. Stronger settings, as for standbys, are left as they are.
+async fn set_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "SELECT set_config('synchronous_commit', 'on', false)
-         WHERE current_setting('synchronous_commit') = 'off'",
+        "SELECT set_config('statement_timeout', $1, false),
+                set_config('idle_in_transaction_session_timeout', $2, false),
+                CASE current_setting('synchronous_commit')
+                    WHEN 'off' THEN set_config('synchronous_commit', 'on', false)
+                END",
     )
+    .bind(STATEMENT_TIMEOUT)
+    .bind(IDLE_IN_TRANSACTION_TIMEOUT)
     .execute(connection)
     .await?;
     Ok(())

@@ -4,19 +4,32 @@
 //! the one row of a table is locked: for as long as its transaction, and the
 //! connection of that, lives.
 
-use std::io;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
-use sqlx::{ConnectOptions, Connection, Executor};
+use sqlx::{Connection, Executor, Postgres, Transaction};
 
-use super::connection::CONNECT_TIMEOUT;
-use super::url::PostgresUrl;
+use super::connection::Database;
 use crate::store::schema::{self, Migrated, SchemaError};
 
 /// How long another instance's migration is waited for.
 const LOCK_TIMEOUT: &str = "10min";
+const LOCK: &str = "SELECT id FROM migration_lock FOR UPDATE";
+/// The code of the error of who waited for a lock as long as it may.
+const LOCKED: &str = "55P03";
+/// A table or the like in the schema that this program would use, unless an
+/// extension made it: there is none before the first migration, which comes whole.
+const ANOTHER_PROGRAMS: &str = "
+SELECT relname::text FROM pg_class AS found
+WHERE relnamespace = current_schema()::regnamespace
+  AND relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND relname NOT IN ('migration_lock', '_sqlx_migrations')
+  AND NOT EXISTS (
+      SELECT FROM pg_depend
+      WHERE classid = 'pg_class'::regclass AND objid = found.oid AND deptype = 'e'
+  )
+ORDER BY relname LIMIT 1";
 /// How often creating the lock's table is tried: PostgreSQL can refuse it to all
 /// but one of those who try at the same moment.
 const LOCK_ATTEMPTS: u32 = 20;
@@ -27,35 +40,70 @@ fn migrations() -> Migrator {
     migrations
 }
 
-/// Sees to it that the schema is up to date, if it may by migrating it.
-pub(super) async fn prepare(url: &PostgresUrl, migrate: bool) -> Result<Migrated, SchemaError> {
-    let mut connection = connect(url).await?;
+/// Sees to it that the schema is up to date, if it may by migrating it; with this
+/// connection and another one.
+pub(super) async fn prepare(
+    database: &Database,
+    connection: &mut PgConnection,
+    migrate: bool,
+) -> Result<Migrated, SchemaError> {
     let migrations = migrations();
-    let migrated = schema::prepare(&mut connection, &migrations, migrate, async |connection| {
-        let mut lock = connect(url).await?;
-        create_lock(&mut lock).await?;
-        let mut locked = lock.begin().await?;
-        let timeout = format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'");
-        locked.execute(sqlx::AssertSqlSafe(timeout)).await?;
-        locked
-            .execute("SELECT id FROM migration_lock FOR UPDATE")
-            .await?;
+    schema::prepare(connection, &migrations, migrate, async |connection| {
+        refuse_another_programs(connection, &migrations).await?;
+        let mut holder = database.connect_without_limits().await?;
+        create_lock(&mut holder).await?;
+        let lock = lock(&mut holder).await?;
         migrations.run(connection).await?;
-        locked.commit().await?;
-        Ok(lock.close().await?)
+        lock.commit().await?;
+        Ok(holder.close().await?)
     })
-    .await?;
-    connection.close().await?;
-    Ok(migrated)
+    .await
 }
 
-/// Not a store's session: a migration may take its time. Only to be reached the
-/// database may not, for one that is out of reach says nothing.
-async fn connect(url: &PostgresUrl) -> Result<PgConnection, sqlx::Error> {
-    let options = url.options()?;
-    tokio::time::timeout(CONNECT_TIMEOUT, options.connect())
-        .await
-        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+/// Refuses a database that is not empty and was not migrated by this program.
+async fn refuse_another_programs(
+    connection: &mut PgConnection,
+    migrations: &Migrator,
+) -> Result<(), SchemaError> {
+    if schema::version(connection, migrations).await? > 0 {
+        return Ok(());
+    }
+    let table: Option<String> = sqlx::query_scalar(ANOTHER_PROGRAMS)
+        .fetch_optional(&mut *connection)
+        .await?;
+    match table {
+        // Where another instance has migrated meanwhile, it is not another program's.
+        Some(table) if schema::version(connection, migrations).await? == 0 => {
+            Err(SchemaError::AnotherPrograms { table })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes the lock, for as long as the transaction lives.
+async fn lock(holder: &mut PgConnection) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
+    let mut transaction = holder.begin().await?;
+    transaction
+        .execute(sqlx::raw_sql(
+            "SET LOCAL lock_timeout = '1s'; SAVEPOINT unlocked",
+        ))
+        .await?;
+    match transaction.execute(LOCK).await {
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(LOCKED) => {
+            tracing::warn!(
+                "waits for another instance, which migrates the database, {LOCK_TIMEOUT} at most"
+            );
+            let again = format!("ROLLBACK TO unlocked; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'");
+            transaction
+                .execute(sqlx::raw_sql(sqlx::AssertSqlSafe(again)))
+                .await?;
+            transaction.execute(LOCK).await?;
+        }
+        locked => {
+            locked?;
+        }
+    }
+    Ok(transaction)
 }
 
 async fn create_lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {

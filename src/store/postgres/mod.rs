@@ -13,6 +13,7 @@
 mod batch;
 mod connection;
 mod expiry;
+mod fitness;
 mod migration;
 mod node;
 mod opening;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use self::connection::{Pool, Session};
+pub use self::fitness::Unfit;
 use self::node::{NoId, NodeIds};
 use self::opening::Opened;
 pub use self::opening::{OpenError, migrate};

@@ -4,10 +4,12 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 use tokio::time::Instant;
 
-use super::connection::{Database, Pool, answered};
+use super::connection::{ANSWER_TIMEOUT, Database, Pool, answered};
+use super::fitness::{self, Unfit};
 use super::node::{self, Keeper};
 use super::{PostgresUrl, migration};
 use crate::store::StoreContext;
@@ -39,6 +41,14 @@ pub enum OpenError {
         /// Why.
         error: SchemaError,
     },
+    /// The database can be reached, but is not one to work with.
+    #[error("{url}: {error}")]
+    Unfit {
+        /// The database.
+        url: PostgresUrl,
+        /// Why.
+        error: Unfit,
+    },
     /// The database can be reached, but not worked with: for example because no
     /// node is free.
     #[error("{url}: {error}")]
@@ -62,17 +72,94 @@ pub(super) struct Opened {
 
 /// Opens the database, and takes a node of it.
 pub(super) async fn open(url: &PostgresUrl, context: &StoreContext) -> Result<Opened, OpenError> {
-    prepare_schema(url, context.migrate).await?;
-    start(url, context)
-        .await
-        .map_err(|error| OpenError::Unusable {
-            url: url.clone(),
-            error,
-        })
+    once_it_is_up(url, async |database| {
+        prepare(database, context.migrate).await?;
+        start(database, context).await
+    })
+    .await
 }
 
-async fn start(url: &PostgresUrl, context: &StoreContext) -> Result<Opened, StoreError> {
-    let database = Database::new(url)?;
+/// Brings the schema of the database up to date.
+///
+/// # Errors
+///
+/// [`OpenError`], but for [`OpenError::Unusable`].
+pub async fn migrate(url: &PostgresUrl) -> Result<Migrated, OpenError> {
+    once_it_is_up(url, async |database| prepare(database, true).await).await
+}
+
+/// Why an attempt failed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The outcome of `attempt` once the database is up. What it waits for is said
+/// once, not with each attempt.
+async fn once_it_is_up<T>(
+    url: &PostgresUrl,
+    attempt: impl AsyncFn(&Database) -> Result<T, Failure>,
+) -> Result<T, OpenError> {
+    // Who connects would be told of it without its name.
+    for path in url.files() {
+        tokio::fs::read(&path)
+            .await
+            .map_err(|error| OpenError::File { path, error })?;
+    }
+    let asked = Instant::now();
+    let mut told = None;
+    let failure = loop {
+        let attempt = async { attempt(&Database::new(url).map_err(SchemaError::from)?).await };
+        match attempt.await {
+            Ok(outcome) => {
+                if told.is_some() {
+                    tracing::info!("the database is there");
+                }
+                return Ok(outcome);
+            }
+            Err(error) if error.may_pass() && asked.elapsed() < START_TIMEOUT => {
+                let error = error.to_string();
+                if told.as_ref() != Some(&error) {
+                    let most = START_TIMEOUT.as_secs();
+                    tracing::warn!(%error, "waits for the database, {most} s at most");
+                    told = Some(error);
+                }
+                tokio::time::sleep(START_PERIOD).await;
+            }
+            Err(error) => break error,
+        }
+    };
+    let url = url.clone();
+    Err(match failure {
+        Failure::Schema(error) => OpenError::Schema { url, error },
+        Failure::Unfit(error) => OpenError::Unfit { url, error },
+        Failure::Store(error) => OpenError::Unusable { url, error },
+    })
+}
+
+/// Sees to it that the database is fit and its schema up to date.
+async fn prepare(database: &Database, migrate: bool) -> Result<Migrated, Failure> {
+    let own_session = async {
+        let mut session = fitness::own_session(database).await??;
+        if !fitness::is_writable(&mut session).await? {
+            return Err(Unfit::ReadOnly.into());
+        }
+        Ok::<_, Failure>(session)
+    };
+    let mut session = tokio::time::timeout(ANSWER_TIMEOUT, own_session)
+        .await
+        .unwrap_or_else(|_| Err(StoreError::TimedOut(ANSWER_TIMEOUT).into()))?;
+    let migrated = migration::prepare(database, &mut session, migrate).await?;
+    session.close().await?;
+    Ok(migrated)
+}
+
+async fn start(database: &Database, context: &StoreContext) -> Result<Opened, Failure> {
     // One connection is the writer's.
     let pool_size = context.max_connections.saturating_sub(1).max(1);
     let pool = database
@@ -80,10 +167,13 @@ async fn start(url: &PostgresUrl, context: &StoreContext) -> Result<Opened, Stor
         .pool(usize::from(pool_size))
         .map_err(StoreError::failed)?;
     let mut connection = database.connect().await?;
+    if let Some(missing) = fitness::missing_privilege(&mut connection).await? {
+        return Err(missing.into());
+    }
     let mut keeper = Keeper::new(context.node, context.clock.clone());
     first_lease(&mut keeper, &mut connection).await?;
     Ok(Opened {
-        database,
+        database: database.clone(),
         pool,
         connection,
         keeper,
@@ -106,38 +196,23 @@ async fn first_lease(keeper: &mut Keeper, connection: &mut PgConnection) -> Resu
     }
 }
 
-/// Brings the schema of the database up to date.
-///
-/// # Errors
-///
-/// [`OpenError`], but for [`OpenError::Unusable`].
-pub async fn migrate(url: &PostgresUrl) -> Result<Migrated, OpenError> {
-    prepare_schema(url, true).await
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Schema(error.into())
+    }
 }
 
-/// Sees to it that the schema is up to date, once the database is up.
-async fn prepare_schema(url: &PostgresUrl, migrate: bool) -> Result<Migrated, OpenError> {
-    // Who connects would be told of it without its name.
-    for path in url.files() {
-        tokio::fs::read(&path)
-            .await
-            .map_err(|error| OpenError::File { path, error })?;
-    }
-    let asked = Instant::now();
-    loop {
-        match migration::prepare(url, migrate).await {
-            Err(SchemaError::Failed(error))
-                if is_not_up_yet(&error) && asked.elapsed() < START_TIMEOUT =>
-            {
-                tracing::warn!(%error, "waits for the database");
-                tokio::time::sleep(START_PERIOD).await;
-            }
-            prepared => {
-                return prepared.map_err(|error| OpenError::Schema {
-                    url: url.clone(),
-                    error,
-                });
-            }
+impl Failure {
+    /// Whether another attempt may go through soon.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Schema(SchemaError::Failed(error)) => is_not_up_yet(error),
+            Self::Store(StoreError::Failed(error)) => error
+                .downcast_ref::<sqlx::Error>()
+                .is_some_and(is_not_up_yet),
+            // What does not answer yet, and what is to become the primary.
+            Self::Store(StoreError::TimedOut(_)) | Self::Unfit(Unfit::ReadOnly) => true,
+            _ => false,
         }
     }
 }
@@ -152,8 +227,11 @@ fn is_not_up_yet(error: &sqlx::Error) -> bool {
         ),
         sqlx::Error::Database(error) => matches!(
             error.code().as_deref(),
-            // Starting up or shutting down, and too many connections.
-            Some("57P03" | "57P01" | "53300")
+            // Starting up or shutting down; too many connections; a database that
+            // takes none; a server that does not take writes.
+            Some("57P01" | "57P02" | "57P03" | "53300" | "55000" | "25006")
+            // What proxies say that have no server.
+            | Some("08000" | "08001" | "08003" | "08004" | "08006" | "08P01" | "58000")
         ),
         _ => false,
     }

@@ -1,11 +1,11 @@
 //! Where a PostgreSQL database is, and who asks.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
 
@@ -21,8 +21,10 @@ pub struct PostgresUrl {
 
 const MODE: &str = "sslmode";
 const ROOT: &str = "sslrootcert";
+const CERTIFICATE: &str = "sslcert";
+const KEY: &str = "sslkey";
 /// The parameters that a URL may have; libpq's names and meanings.
-const PARAMETERS: [&str; 4] = [MODE, ROOT, "sslcert", "sslkey"];
+const PARAMETERS: [&str; 4] = [MODE, ROOT, CERTIFICATE, KEY];
 
 /// PostgreSQL's port.
 const PORT: u16 = 5432;
@@ -53,19 +55,63 @@ impl PostgresUrl {
 
     /// What a connection needs. Their `Debug` shows the password: keep them out
     /// of sight.
-    pub(super) fn options(&self) -> Result<PgConnectOptions, sqlx::Error> {
-        let mut options = PgConnectOptions::from_url(&self.url)?;
-        // What the environment and `~/.pgpass` say for other programs is not for
-        // this one; sqlx sends no password as an empty one.
+    ///
+    /// What `PG*` variables and `~/.pgpass` say for other programs is not for this
+    /// one: whatever sqlx takes from there is given here.
+    pub(super) fn options(&self) -> Result<PgConnectOptions, &'static str> {
+        let decoded = |text: &str| {
+            let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
+            decoded.map(Cow::into_owned).map_err(|_| FORM)
+        };
+        let host = decoded(self.url.host_str().unwrap_or_default())?;
         let password = self.password.as_ref();
-        options = options.password(password.map_or("", ExposeSecret::expose_secret));
-        if self.parameter(MODE).is_none() {
-            options = options.ssl_mode(PgSslMode::Prefer);
+        let mut options = PgConnectOptions::new_without_pgpass()
+            .host(&host)
+            .port(self.url.port().unwrap_or(PORT))
+            .username(&decoded(self.url.username())?)
+            // sqlx sends no password as an empty one.
+            .password(password.map_or("", ExposeSecret::expose_secret))
+            .database(&decoded(self.url.path().trim_start_matches('/'))?)
+            .application_name("kootask")
+            // A proxy may refuse it, and no float is read.
+            .extra_float_digits(None)
+            .ssl_mode(self.ssl_mode().unwrap_or(PgSslMode::Prefer));
+        options = match self.parameter(ROOT) {
+            Some(root) => options.ssl_root_cert(root),
+            // None but those that are trusted anyway.
+            None => options.ssl_root_cert_from_pem(Vec::new()),
+        };
+        if let Some(certificate) = self.parameter(CERTIFICATE) {
+            options = options.ssl_client_cert(certificate);
         }
-        if self.url.port().is_none() {
-            options = options.port(PORT);
+        if let Some(key) = self.parameter(KEY) {
+            options = options.ssl_client_key(key);
         }
         Ok(options)
+    }
+
+    /// What sqlx would take from the environment, and nobody can take back from it.
+    fn check_environment(&self) -> Result<(), &'static str> {
+        let is_set = |name| std::env::var_os(name).is_some();
+        if is_set("PGOPTIONS") {
+            return Err(
+                "PGOPTIONS is set in the environment and would change the store's sessions \
+                 unseen: unset it (what a session shall be set to is said in the database, by \
+                 ALTER ROLE … SET)",
+            );
+        }
+        let has_client = self.parameter(CERTIFICATE).is_some() && self.parameter(KEY).is_some();
+        if (is_set("PGSSLCERT") || is_set("PGSSLKEY")) && !has_client {
+            return Err(
+                "PGSSLCERT or PGSSLKEY is set in the environment and would be used unseen: unset \
+                 it, and give sslcert and sslkey in the URL",
+            );
+        }
+        Ok(())
+    }
+
+    fn ssl_mode(&self) -> Option<PgSslMode> {
+        self.parameter(MODE).and_then(|mode| mode.parse().ok())
     }
 
     /// The files that a connection needs.
@@ -134,7 +180,8 @@ impl FromStr for PostgresUrl {
         let _ = url.set_password(None);
         let parsed = Self { url, password };
         parsed.check_parameters()?;
-        parsed.options().map_err(|_| FORM)?;
+        parsed.check_environment()?;
+        parsed.options()?;
         Ok(parsed)
     }
 }

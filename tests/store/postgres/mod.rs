@@ -9,6 +9,7 @@ mod lost_node;
 mod nodes;
 mod opening;
 mod plans;
+mod poolers;
 mod proxy;
 mod tls;
 

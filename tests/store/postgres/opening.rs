@@ -5,10 +5,11 @@ use std::collections::HashSet;
 
 use futures_util::future::join_all;
 use kootask::store::StoreContext;
-use kootask::store::postgres::{OpenError, migrate};
+use kootask::store::postgres::{OpenError, PostgresUrl, migrate};
 use kootask::store::schema::Migrated;
 
 use super::super::{NODE, batch_import, create_new, key, transfer};
+use super::proxy::Proxy;
 use super::{Place, open, refused};
 
 #[tokio::test]
@@ -87,13 +88,12 @@ async fn a_migration_that_was_altered_is_refused() {
 #[tokio::test]
 async fn a_migration_that_fails_is_told_and_leaves_nothing() {
     let place = Place::new();
-    place.database.sql("CREATE TABLE import_result ()");
+    place.database.sql("CREATE DOMAIN import_result AS text");
     let said = refused(&place.url(), place.context(None)).await.to_string();
-    let expected =
-        "migration 1 failed: the database says: relation \"import_result\" already exists";
+    let expected = "migration 1 failed: the database says: type \"import_result\" already exists";
     assert!(said.ends_with(expected), "{said}");
     assert_eq!(place.database.sql("SELECT to_regclass('task')"), "");
-    place.database.sql("DROP TABLE import_result");
+    place.database.sql("DROP DOMAIN import_result");
     let store = place.open(None).await;
     create_new(&store, transfer("source"), None).await;
 }
@@ -160,4 +160,108 @@ async fn a_row_is_what_was_asked_for() {
         place.database.sql("SELECT node, task_id FROM idempotency"),
         format!("337|{transfer_id}")
     );
+}
+
+#[tokio::test]
+async fn a_database_of_another_program_is_refused_and_left_as_it_is() {
+    for (theirs, named) in [
+        ("CREATE TABLE customer ()", "«customer»"),
+        // Even by the name that it would have here.
+        ("CREATE TABLE task ()", "«task»"),
+        ("CREATE VIEW report AS SELECT 1 AS one", "«report»"),
+        (
+            "CREATE TABLE _sqlx_migrations (version bigint PRIMARY KEY, description text,
+                 installed_on timestamptz, success boolean, checksum bytea, execution_time bigint);
+             INSERT INTO _sqlx_migrations VALUES (20230101, 'theirs', now(), true, '\\x00', 0)",
+            "«_sqlx_migrations»",
+        ),
+    ] {
+        let place = Place::new();
+        place.database.sql(theirs);
+        for migrates in [true, false] {
+            let said = if migrates {
+                migrate(&place.url()).await.unwrap_err().to_string()
+            } else {
+                refused(&place.url(), place.context(None)).await.to_string()
+            };
+            assert!(said.contains("another program's"), "{said}");
+            assert!(said.contains(named), "{said}");
+        }
+        let tables = "SELECT count(*) FROM pg_class
+                      WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')";
+        assert_eq!(place.number(tables), 1, "{theirs}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_extension_brings_makes_a_database_no_other_programs() {
+    let place = Place::new();
+    place.database.sql("CREATE EXTENSION pg_stat_statements");
+    let store = place.open(None).await;
+    create_new(&store, transfer("source"), None).await;
+}
+
+#[tokio::test]
+async fn a_role_that_lacks_a_privilege_is_told_which_at_start() {
+    let place = Place::migrated().await;
+    let role = place.database.role("secret");
+    let url = place.database.url_as(&format!("{role}:secret"));
+    let url: PostgresUrl = url.parse().unwrap();
+    let grant = |what: &str| place.database.sql(&format!("{what} {role}"));
+    grant("GRANT SELECT ON _sqlx_migrations TO");
+    grant("GRANT SELECT, INSERT ON attempt, action, import_failure TO");
+    grant("GRANT SELECT, INSERT, UPDATE ON task, idempotency, node_lease TO");
+    let refused = refused(&url, place.context(None)).await;
+    assert!(matches!(refused, OpenError::Unfit { .. }), "{refused}");
+    let said = refused.to_string();
+    assert!(
+        said.contains("may not DELETE the table idempotency"),
+        "{said}"
+    );
+    assert!(
+        said.contains("GRANT SELECT, INSERT, UPDATE, DELETE"),
+        "{said}"
+    );
+    assert_eq!(place.number("SELECT count(*) FROM node_lease"), 0);
+    // No more than that is needed.
+    grant("GRANT DELETE ON idempotency TO");
+    let store = open(&url, place.context(None)).await.unwrap();
+    create_new(&store, transfer("source"), Some(key("key"))).await;
+}
+
+/// Opens a store on what is not fit yet; `get_fit` is called when it was looked at
+/// some times.
+async fn assert_waits(place: &Place, get_fit: impl FnOnce()) {
+    let proxy = Proxy::before(&place.database).await;
+    let url = place.database.url_through(proxy.port).parse().unwrap();
+    let ready = async {
+        // Two for each attempt.
+        proxy.connection_after(5).await;
+        get_fit();
+    };
+    let (store, ()) = tokio::join!(open(&url, place.context(None)), ready);
+    let store = store.unwrap();
+    create_new(&store, transfer("source"), None).await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_database_that_takes_no_writes_yet_is_waited_for() {
+    let place = Place::new();
+    let name = place.database.name();
+    let set = |what: &str| {
+        place.database.sql(&format!(
+            "BEGIN READ WRITE; ALTER DATABASE {name} {what}; COMMIT"
+        ));
+    };
+    // As a standby that is about to be promoted.
+    set("SET default_transaction_read_only = on");
+    assert_waits(&place, || set("RESET default_transaction_read_only")).await;
+}
+
+#[tokio::test]
+async fn a_database_that_accepts_no_connections_yet_is_waited_for() {
+    let place = Place::new();
+    place.database.accept_connections(false);
+    assert_waits(&place, || place.database.accept_connections(true)).await;
 }

@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::Held;
 use super::NoId;
 use super::keeper::Keeper;
-use crate::store::postgres::{PostgresUrl, migration};
+use crate::store::postgres::{PostgresUrl, migrate};
 use crate::task::TaskId;
 use crate::task::clock::Clock;
 use crate::task::repository::StoreError;
@@ -91,7 +91,7 @@ async fn database() -> PostgresUrl {
     connection.execute(create).await.unwrap();
     let url = server.replace("/postgres?", &format!("/{name}?"));
     let url: PostgresUrl = url.parse().unwrap();
-    migration::prepare(&url, true).await.unwrap();
+    migrate(&url).await.unwrap();
     url
 }
 
