@@ -46,6 +46,13 @@ impl<W, D> Job<W, D> {
     }
 }
 
+impl<W, D> Job<W, D> {
+    /// Ends the job with what `make` makes of its work.
+    pub(super) fn answer_with(self, make: impl FnOnce(W) -> D) {
+        let _ = self.answer.send(Ok(make(self.work)));
+    }
+}
+
 impl<D> Pending<D> {
     /// Waits for the commit of the write.
     pub(super) async fn committed(self) -> Result<D, StoreError> {

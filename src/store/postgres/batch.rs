@@ -3,22 +3,29 @@
 
 use std::collections::{HashMap, HashSet};
 
+use jiff::Timestamp;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
+use super::locked_keys::KEY_TIMEOUT;
 use crate::store::row::{self, Code, NewRow};
-use crate::task::idempotency::Digest;
+use crate::task::idempotency::{self, Digest};
 use crate::task::repository::Created;
 use crate::task::{Identifier, TaskId, TaskParameters, TaskStatus};
 
 /// Keys are claimed in their order, so that two instances that claim the same
 /// ones never wait for each other in a circle. A key that another transaction is
-/// about to claim is waited for. An expired one is taken over.
+/// about to claim is waited for, as long as `$13` says: that is set for the
+/// statement alone, when it has its tables. An expired one is taken over, if it has
+/// expired by the database's clock as well: an id grows by 2^23 a millisecond.
 const INSERT: &str = "
-WITH new AS (
-    SELECT *, ((id >> 7) & 65535)::integer AS node
-    FROM unnest($1::bigint[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[],
-                $7::text[], $8::bytea[], $9::bytea[], $11::text[])
+WITH limited AS MATERIALIZED (
+    SELECT set_config('lock_timeout', $13, true)
+), new AS (
+    SELECT new.*, ((id >> 7) & 65535)::integer AS node
+    FROM limited CROSS JOIN
+        unnest($1::bigint[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[],
+               $7::text[], $8::bytea[], $9::bytea[], $11::text[])
       AS new (id, tenant_id, user_id, task_type, locale, init_params,
               src_user_id, key_digest, body_digest, created_by)
 ), claimed AS (
@@ -27,7 +34,8 @@ WITH new AS (
     WHERE key_digest IS NOT NULL ORDER BY key_digest
     ON CONFLICT (key_digest) DO UPDATE SET
         body_digest = excluded.body_digest, node = excluded.node, task_id = excluded.task_id
-    WHERE known.task_id < $10
+    WHERE known.task_id < $10 - 8388608 * greatest(0,
+        least($14 - (extract(epoch FROM now()) * 1000)::bigint, 31536000000))
     RETURNING task_id
 )
 INSERT INTO task
@@ -38,7 +46,10 @@ WHERE key_digest IS NULL OR id IN (SELECT task_id FROM claimed)";
 
 /// What is added to [`INSERT`] where an attempt before this one may have been
 /// committed: its tasks stay as they are. One that is under way is waited for.
-const UNLESS_THERE: &str = " ON CONFLICT (node, id) DO NOTHING";
+///
+/// They are written all the same. The first attempt may still wait for a standby,
+/// and the commit of who has only looked would not.
+const UNLESS_THERE: &str = " ON CONFLICT (node, id) DO UPDATE SET locale = task.locale";
 
 const KNOWN_KEYS: &str =
     "SELECT key_digest, task_id, body_digest FROM idempotency WHERE key_digest = ANY($1)";
@@ -133,8 +144,10 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Commits the batch; what became of each create, in order. Keys of tasks
-    /// before `expired` are free.
+    /// Commits the batch; what became of each create, in order. Keys that have
+    /// expired at `now`, and by the database's clock, are free.
+    ///
+    /// A key that is locked is waited for a moment only; unless it is tried `again`.
     ///
     /// An id that is in the database already is an error, and nothing is
     /// committed then; unless it is tried `again`, and an attempt whose answer got
@@ -142,7 +155,7 @@ impl<'a> Batch<'a> {
     pub(super) async fn commit(
         &self,
         connection: &mut PgConnection,
-        expired: TaskId,
+        now: Timestamp,
         again: bool,
     ) -> Result<Vec<Created>, BatchError> {
         let statement = if again {
@@ -150,6 +163,8 @@ impl<'a> Batch<'a> {
         } else {
             INSERT.into_sql_str()
         };
+        // The attempt before may hold them.
+        let lock_timeout = if again { "0" } else { KEY_TIMEOUT };
         let inserted = sqlx::query(statement)
             .bind(&self.ids)
             .bind(&self.tenant_ids)
@@ -160,9 +175,11 @@ impl<'a> Batch<'a> {
             .bind(&self.src_user_ids)
             .bind(&self.keys)
             .bind(&self.bodies)
-            .bind(expired.get())
+            .bind(TaskId::first_at(idempotency::expiry(now)).get())
             .bind(&self.created_by)
             .bind(TaskStatus::New.code())
+            .bind(lock_timeout)
+            .bind(now.as_millisecond())
             .execute(&mut *connection)
             .await?
             .rows_affected();

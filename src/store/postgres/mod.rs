@@ -14,6 +14,7 @@ mod batch;
 mod connection;
 mod expiry;
 mod fitness;
+mod locked_keys;
 mod migration;
 mod node;
 mod opening;
@@ -33,11 +34,12 @@ use tracing::Instrument;
 
 use self::connection::{Pool, Session};
 pub use self::fitness::Unfit;
+use self::locked_keys::LockedKeys;
 use self::node::{NoId, NodeIds};
 use self::opening::Opened;
 pub use self::opening::{OpenError, migrate};
 pub use self::url::PostgresUrl;
-use self::writer::{CreateQueue, Writer};
+use self::writer::{CreateQueue, Outcome, Writer};
 use super::StoreContext;
 use super::row::{NewRow, Request};
 use crate::task::attempt::History;
@@ -53,6 +55,7 @@ use crate::task::{Identifier, NewTask, Task, TaskId, TenantId};
 pub struct PostgresStore {
     ids: Arc<NodeIds>,
     queue: Arc<CreateQueue>,
+    locked_keys: LockedKeys,
     pool: Pool,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Ends what runs beside the writer.
@@ -91,6 +94,7 @@ impl PostgresStore {
             // Not ended by the token: it ends when what was accepted is committed.
             writer: Mutex::new(Some(tasks.spawn(writer))),
             queue,
+            locked_keys: LockedKeys::default(),
             pool,
             stop,
         })
@@ -101,7 +105,7 @@ impl PostgresStore {
     fn push_create(
         &self,
         request: &mut Option<Request>,
-    ) -> Result<super::queue::Pending<Created>, NoId> {
+    ) -> Result<super::queue::Pending<Outcome>, NoId> {
         self.queue.push_with(|| {
             let id = self.ids.next_id(Instant::now())?;
             Ok(NewRow::new(id, request)?)
@@ -122,17 +126,27 @@ impl TaskRepository for PostgresStore {
         task: NewTask,
         idempotency: Option<Idempotency>,
     ) -> BoxFuture<'_, Result<Created, StoreError>> {
+        let asked = Instant::now();
         Box::pin(async move {
             let mut request = Some(Request { task, idempotency });
-            let pending = loop {
-                match self.push_create(&mut request) {
-                    Ok(pending) => break pending,
-                    Err(NoId::Wait(wait)) => tokio::time::sleep(wait).await,
-                    Err(NoId::Lease) => self.ids.renewal().await,
-                    Err(NoId::Store(error)) => return Err(error),
+            loop {
+                if let Some(Idempotency { key, .. }) = idempotency {
+                    self.locked_keys.wait(&self.pool, key, asked).await?;
                 }
-            };
-            pending.committed().await
+                let pending = loop {
+                    match self.push_create(&mut request) {
+                        Ok(pending) => break pending,
+                        Err(NoId::Wait(wait)) => tokio::time::sleep(wait).await,
+                        Err(NoId::Lease) => self.ids.renewal().await,
+                        Err(NoId::Store(error)) => return Err(error),
+                    }
+                };
+                match pending.committed().await? {
+                    Outcome::Created(created) => return Ok(created),
+                    // Later under another id: those of the others are not behind it.
+                    Outcome::Locked(row) => request = Some(self.locked_keys.found(row)),
+                }
+            }
         })
     }
 

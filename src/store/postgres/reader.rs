@@ -80,7 +80,8 @@ pub(super) async fn newest_import(
     user_id: &Identifier,
 ) -> Result<Option<Task>, StoreError> {
     let task_type = TaskType::BatchImport.code();
-    let condition = format!("user_id = $2 AND task_type = {task_type}");
+    // As the index `import_by_user` says.
+    let condition = format!("user_id = $2 AND task_type = {task_type} AND user_id <> ''");
     newest(connection, &condition, tenant_id, user_id).await
 }
 

@@ -10,15 +10,22 @@ use tokio::time::Instant;
 
 use super::batch::{Batch, BatchError};
 use super::connection::{ANSWER_TIMEOUT, Database, answered, within};
+use super::locked_keys::{self, is_lock_timeout};
 use super::node::Keeper;
 use crate::store::queue::{self, CloseOnDrop, Job, Queue};
 use crate::store::row::NewRow;
 use crate::task::clock::SharedClock;
 use crate::task::repository::{Created, StoreError};
-use crate::task::{TaskId, idempotency};
 
 /// The creates that wait for the writer.
-pub(super) type CreateQueue = Queue<NewRow, Created>;
+pub(super) type CreateQueue = Queue<NewRow, Outcome>;
+
+/// What became of a create.
+pub(super) enum Outcome {
+    Created(Created),
+    /// Nothing: another session of the database holds its key locked.
+    Locked(NewRow),
+}
 
 /// How often a batch is tried, when what fails is not the database's answer but
 /// the way to it.
@@ -37,6 +44,8 @@ pub(super) struct Writer {
 
 /// Why an attempt at a batch failed.
 enum Failure {
+    /// Another session holds one of the keys locked. Nothing was committed.
+    Locked(StoreError),
     /// The connection broke or was ended, or another transaction was in the way:
     /// another attempt may go through. Whether this one did is unknown.
     Passing(StoreError),
@@ -103,34 +112,79 @@ impl Writer {
         }
     }
 
-    async fn commit(&mut self, mut jobs: Vec<Job<NewRow, Created>>) {
+    async fn commit(&mut self, mut jobs: Vec<Job<NewRow, Outcome>>) {
         jobs.retain(Job::is_awaited);
-        if jobs.is_empty() {
-            return;
-        }
-        match self.try_commit(&jobs).await {
-            Ok(done) => queue::answer(jobs, done),
-            Err(error) => {
-                queue::fail(jobs, &error);
-                tokio::time::sleep(REST).await;
-            }
+        let mut is_first = true;
+        while !jobs.is_empty() {
+            let error = match self.try_commit(&jobs).await {
+                Ok(done) => {
+                    let done = done.into_iter().map(Outcome::Created).collect();
+                    return queue::answer(jobs, done);
+                }
+                Err(Failure::Locked(error)) => {
+                    let all = jobs.len();
+                    jobs = self.set_aside(jobs, is_first).await;
+                    is_first = false;
+                    if jobs.len() < all {
+                        continue;
+                    }
+                    error
+                }
+                Err(Failure::Passing(error) | Failure::Lasting(error)) => error,
+            };
+            queue::fail(jobs, &error);
+            return tokio::time::sleep(REST).await;
         }
     }
 
-    async fn try_commit(
+    /// Answers the creates whose keys are locked that they are; the others. Those
+    /// with a key all, where it cannot be seen which they are or that was seen
+    /// before.
+    async fn set_aside(
         &mut self,
-        jobs: &[Job<NewRow, Created>],
-    ) -> Result<Vec<Created>, StoreError> {
-        let batch = Batch::new(jobs.iter().map(|job| &job.work)).map_err(StoreError::failed)?;
+        jobs: Vec<Job<NewRow, Outcome>>,
+        is_first: bool,
+    ) -> Vec<Job<NewRow, Outcome>> {
+        let mut locked = Vec::new();
+        if is_first && let Some(mut connection) = self.connection.take() {
+            let requests = jobs.iter().filter_map(|job| job.work.idempotency.as_ref());
+            let keys = requests.map(|request| &request.key[..]).collect();
+            // One that fails has no use any more.
+            if let Ok(Ok(found)) =
+                tokio::time::timeout(ANSWER_TIMEOUT, locked_keys::locked(&mut connection, keys))
+                    .await
+            {
+                locked = found;
+                self.connection = Some(connection);
+            }
+        }
+        let is_locked = |job: &Job<NewRow, Outcome>| {
+            job.work.idempotency.is_some_and(|request| {
+                locked.is_empty() || locked.iter().any(|key| key[..] == request.key[..])
+            })
+        };
+        let (aside, others): (Vec<_>, Vec<_>) = jobs.into_iter().partition(is_locked);
+        tracing::warn!(
+            requests = aside.len(),
+            "another session of the database holds idempotency keys locked; their requests wait"
+        );
+        for job in aside {
+            job.answer_with(Outcome::Locked);
+        }
+        others
+    }
+
+    async fn try_commit(&mut self, jobs: &[Job<NewRow, Outcome>]) -> Result<Vec<Created>, Failure> {
+        let batch = Batch::new(jobs.iter().map(|job| &job.work))
+            .map_err(|error| Failure::Lasting(StoreError::failed(error)))?;
         let mut attempt = 1;
         loop {
             match self.attempt(&batch, attempt > 1).await {
-                Ok(done) => return Ok(done),
                 Err(Failure::Passing(error)) if attempt < ATTEMPTS => {
                     tracing::warn!(%error, attempt, "the commit is tried again");
                     attempt = attempt.saturating_add(1);
                 }
-                Err(Failure::Passing(error) | Failure::Lasting(error)) => return Err(error),
+                outcome => return outcome,
             }
         }
     }
@@ -138,14 +192,17 @@ impl Writer {
     /// Tries to commit; whoever tries again does not know whether it was
     /// committed before. After a failure the connection is a new one.
     async fn attempt(&mut self, batch: &Batch<'_>, again: bool) -> Result<Vec<Created>, Failure> {
-        let expired = TaskId::first_at(idempotency::expiry(self.clock.now()));
         let mut connection = self.connection().await.map_err(Failure::Lasting)?;
         // Not `answered`: the kind of the error matters.
-        let committed = batch.commit(&mut connection, expired, again);
+        let committed = batch.commit(&mut connection, self.clock.now(), again);
         match tokio::time::timeout(ANSWER_TIMEOUT, committed).await {
             Ok(Ok(done)) => {
                 self.connection = Some(connection);
                 Ok(done)
+            }
+            Ok(Err(BatchError::Sqlx(error))) if is_lock_timeout(&error) => {
+                self.connection = Some(connection);
+                Err(Failure::Locked(StoreError::failed(error)))
             }
             Ok(Err(error)) if is_passing(&error) => {
                 Err(Failure::Passing(StoreError::failed(error)))

@@ -59,6 +59,42 @@ async fn more_keys_than_a_statement_deletes_are_deleted_too() {
     until("every key to be deleted", async || place.number(KEYS) == 0).await;
 }
 
+/// A snapshot that somebody keeps open keeps all that is deleted: what was read once
+/// is not read again and again.
+#[tokio::test]
+async fn under_an_open_snapshot_each_key_is_read_a_few_times_and_no_more() {
+    const KEYS_OF_OLD: i64 = 20_000;
+    let place = Place::migrated().await;
+    place.clock.move_by(-long_ago());
+    let store = place.open(Some(1)).await;
+    let old = create_new(&store, transfer("source"), Some(key("key"))).await;
+    store.close().await;
+    place.database.sql(&format!(
+        "INSERT INTO idempotency
+         SELECT sha256(n::text::bytea), '\\x00', 1, {old} - n
+         FROM generate_series(1, {KEYS_OF_OLD}) AS n"
+    ));
+    let snapshot = place
+        .database
+        .hold("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; DO 'BEGIN PERFORM 1; END'");
+    let read = || {
+        place.number(
+            "SELECT idx_tup_read FROM pg_stat_user_indexes
+             WHERE indexrelname = 'idempotency_by_task'",
+        )
+    };
+    let before = read();
+    place.clock.move_by(long_ago());
+    let store = place.open(Some(1)).await;
+    until("every key to be deleted", async || place.number(KEYS) == 0).await;
+    // Its sessions tell what they did when they end.
+    store.close().await;
+    until("the statistics", async || read() - before >= KEYS_OF_OLD).await;
+    drop(snapshot);
+    let read = read() - before;
+    assert!(read < 3 * KEYS_OF_OLD, "{read} for {KEYS_OF_OLD}");
+}
+
 /// Else a retry on another instance would be a second task.
 #[tokio::test]
 async fn an_instance_whose_clock_is_a_day_ahead_leaves_the_others_their_keys() {

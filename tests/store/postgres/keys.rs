@@ -1,9 +1,15 @@
 //! Idempotency keys that others touch at the same moment.
 
-use kootask::task::repository::Created;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kootask::task::idempotency::Idempotency;
+use kootask::task::repository::{Created, TaskRepository};
 
 use super::super::{create, create_new, key, transfer};
 use super::Place;
+use crate::support::until;
 
 impl Place {
     /// Has a key deleted right after the next claim to it, as another instance may
@@ -57,4 +63,91 @@ async fn a_create_beside_a_key_that_is_forgotten_makes_its_one_task() {
         assert_eq!(place.number(&kept), 1, "it was promised, and is not there");
     }
     assert_eq!(place.number("SELECT count(*) FROM task"), 3);
+}
+
+/// The statement that claims this key, and nothing more.
+fn claim(key: Idempotency) -> String {
+    let digest: String = key.key.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("INSERT INTO idempotency VALUES ('\\x{digest}', '\\x00', 0, 1)")
+}
+
+/// How often others are answered while a create waits for its key, which is refused
+/// in the end.
+async fn others_meanwhile(store: &Arc<dyn TaskRepository>, locked: Idempotency) -> u32 {
+    let mut others = 0_u32;
+    let begun = Instant::now();
+    let mut waiting = pin!(create(store, transfer("source"), Some(locked)));
+    loop {
+        let asked = Instant::now();
+        let other = key(&format!("{begun:?}-{others}"));
+        let other = async {
+            create_new(store, transfer("source"), None).await;
+            create_new(store, transfer("source"), Some(other)).await;
+        };
+        tokio::select! {
+            biased;
+            refused = &mut waiting => {
+                let said = refused.unwrap_err().to_string();
+                assert!(said.contains("the idempotency key locked"), "{said}");
+                return others;
+            }
+            () = other => {}
+        }
+        let took = asked.elapsed();
+        assert!(
+            took < Duration::from_secs(2),
+            "another create took {took:?}"
+        );
+        others += 1;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_another_session_holds_locked_holds_up_nobody_else() {
+    let place = Place::new();
+    let store = place.open(None).await;
+    let first = create_new(&store, transfer("source"), Some(key("row"))).await;
+    for (name, held) in [
+        (
+            "row",
+            "UPDATE idempotency SET body_digest = body_digest".to_owned(),
+        ),
+        // Which nobody can see yet.
+        ("claim", claim(key("claim"))),
+    ] {
+        let lock = place.database.hold(&held);
+        for _ in 0..2 {
+            let others = others_meanwhile(&store, key(name)).await;
+            assert!(others >= 10, "{name}: {others}");
+        }
+        drop(lock);
+        let again = create(&store, transfer("source"), Some(key(name))).await;
+        match (name, again) {
+            ("row", Ok(Created::Existing(id))) => assert_eq!(id, first),
+            ("claim", Ok(_)) => {}
+            (_, again) => panic!("{name}: {again:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_free_again_soon_is_answered() {
+    let place = Place::new();
+    let store = place.open(None).await;
+    let first = create_new(&store, transfer("source"), Some(key("key"))).await;
+    let lock = place
+        .database
+        .hold("UPDATE idempotency SET body_digest = body_digest");
+    let free = async {
+        until("it to wait by itself", async || {
+            place.number(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                 AND wait_event_type = 'Lock' AND query LIKE '%WHERE false%'",
+            ) == 1
+        })
+        .await;
+        drop(lock);
+    };
+    let (again, ()) = tokio::join!(create(&store, transfer("source"), Some(key("key"))), free);
+    assert_eq!(again.unwrap(), Created::Existing(first));
 }

@@ -1,6 +1,7 @@
 //! What only the PostgreSQL store does.
 
 mod access;
+mod clocks;
 mod durability;
 mod expiry;
 mod keys;
@@ -11,6 +12,7 @@ mod opening;
 mod plans;
 mod poolers;
 mod proxy;
+mod standby;
 mod tls;
 
 use std::sync::Arc;

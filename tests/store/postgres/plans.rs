@@ -106,3 +106,36 @@ async fn no_read_scans_the_tasks_nor_reads_many_more_than_it_returns() {
     let fetched = statistic("idx_tup_fetch") - fetched;
     assert!(fetched > 0 && fetched <= asked, "{fetched} for {asked}");
 }
+
+/// Until they are analysed the statistics know nothing of a new tenant's imports, and
+/// an index that holds all of them looks as good as the one that is sorted.
+#[tokio::test]
+async fn a_list_of_imports_reads_a_page_although_the_statistics_lag() {
+    const IMPORTS: i64 = 20_000;
+    const LIMIT: u16 = 20;
+    let place = Place::migrated().await;
+    place
+        .database
+        .sql("ALTER TABLE task SET (autovacuum_enabled = false)");
+    place.fill();
+    place.database.sql(&format!(
+        "INSERT INTO task (node, id, tenant_id, user_id, task_type, status, locale, init_params)
+         SELECT 5, ((210000000000 + n) << 23) | (5 << 7), 'newcomer', 'user-' || n % 4, 1, 0,
+             'en-US', '{{\"resultId\":\"result\",\"orgId\":\"org\",\"orgUserId\":\"creator\"}}'
+         FROM generate_series(0, {IMPORTS} - 1) AS n"
+    ));
+    for order in ["ASC", "DESC"] {
+        let plan = place.database.sql(&format!(
+            "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF)
+             (SELECT * FROM task WHERE tenant_id = 'newcomer' AND task_type = 1 AND status = 0
+              AND id > 0 ORDER BY id {order} LIMIT {LIMIT})"
+        ));
+        assert!(plan.contains("task_by_state"), "{plan}");
+        assert!(!plan.contains("Sort"), "{plan}");
+    }
+    let newest = place.database.sql(
+        "EXPLAIN SELECT * FROM task WHERE tenant_id = 'newcomer' AND user_id = 'user-1'
+             AND task_type = 1 AND user_id <> '' ORDER BY id DESC LIMIT 1",
+    );
+    assert!(newest.contains("import_by_user"), "{newest}");
+}

@@ -6,7 +6,8 @@ use std::time::Duration;
 use sqlx::postgres::PgConnection;
 use tokio::time::Instant;
 
-use super::lease::{LEASE, Lease, free_nodes};
+use super::lease::{LEASE, Lease, Written, free_nodes};
+use super::skew::Skew;
 use super::{Held, NodeIds};
 use crate::store::postgres::connection::ANSWER_TIMEOUT;
 use crate::task::TaskId;
@@ -36,6 +37,7 @@ pub(in crate::store::postgres) struct Keeper {
     /// The one node to hold; any if `None`.
     wanted: Option<u16>,
     clock: SharedClock,
+    skew: Skew,
     pub(super) due: Instant,
 }
 
@@ -55,9 +57,10 @@ impl Keeper {
     /// A keeper that holds nothing yet.
     pub(in crate::store::postgres) fn new(wanted: Option<u16>, clock: SharedClock) -> Self {
         Self {
-            ids: Arc::new(NodeIds::new()),
+            ids: Arc::new(NodeIds::new(wanted.is_some())),
             wanted,
             clock,
+            skew: Skew::default(),
             due: Instant::now(),
         }
     }
@@ -106,10 +109,13 @@ impl Keeper {
         connection: &mut PgConnection,
         now: Instant,
     ) -> Result<(), StoreError> {
-        let (lease, ids) = match self.renew(connection).await? {
+        let before = self.clock.now();
+        let (written, ids) = match self.renew(connection).await? {
             Some(renewed) => renewed,
             None => self.take(connection).await?,
         };
+        let Written { lease, at } = written;
+        self.skew.observe(before..=self.clock.now(), at);
         self.due = after(now, RENEWAL);
         self.ids.state.send_modify(|state| {
             if state.failure.take().is_some() {
@@ -163,13 +169,23 @@ impl Keeper {
     async fn renew(
         &self,
         connection: &mut PgConnection,
-    ) -> Result<Option<(Lease, Arc<IdGenerator>)>, StoreError> {
+    ) -> Result<Option<(Written, Arc<IdGenerator>)>, StoreError> {
         let held = self.ids.state.borrow().held.clone();
         let Some(Held { lease, ids, .. }) = held else {
             return Ok(None);
         };
-        if let Some(lease) = lease.renew(connection, self.reach(LEASE)).await? {
-            return Ok(Some((lease, ids)));
+        if self.ids.wants_another_node(&ids) {
+            let taken = self.take(connection).await?;
+            tracing::warn!(
+                node = lease.node,
+                "this machine's clock was set back: the node's ids are ahead of it, and another \
+                 node is used"
+            );
+            lease.release(connection, lease.ids_below).await?;
+            return Ok(Some(taken));
+        }
+        if let Some(written) = lease.renew(connection, self.reach(LEASE)).await? {
+            return Ok(Some((written, ids)));
         }
         tracing::warn!(
             node = lease.node,
@@ -183,26 +199,35 @@ impl Keeper {
     async fn take(
         &self,
         connection: &mut PgConnection,
-    ) -> Result<(Lease, Arc<IdGenerator>), StoreError> {
-        let lease = match self.wanted {
+    ) -> Result<(Written, Arc<IdGenerator>), StoreError> {
+        let written = match self.wanted {
             Some(node) => Lease::take(connection, node, self.reach(LEASE))
                 .await?
                 .ok_or_else(|| StoreError::failed(NoNode::Held(node)))?,
             None => self.take_any(connection).await?,
         };
+        let lease = written.lease;
         tracing::info!(node = lease.node, "holds a node");
         tracing::Span::current().record("node", lease.node);
+        if lease.ids_after > Some(self.reach(MOST_AHEAD)) {
+            let until = lease.ids_after.map(|id| id.created_at().to_string());
+            tracing::warn!(
+                node = lease.node,
+                until,
+                "the node's ids are ahead of this machine's clock: no task is created until then"
+            );
+        }
         let ids = IdGenerator::new(lease.node, lease.ids_after, self.clock.clone());
-        Ok((lease, Arc::new(ids)))
+        Ok((written, Arc::new(ids)))
     }
 
-    async fn take_any(&self, connection: &mut PgConnection) -> Result<Lease, StoreError> {
+    async fn take_any(&self, connection: &mut PgConnection) -> Result<Written, StoreError> {
         for _ in 0..SEARCHES {
             for node in free_nodes(connection, self.reach(MOST_AHEAD)).await? {
                 let node = u16::try_from(node).map_err(StoreError::failed)?;
                 // Another instance may have been faster.
-                if let Some(lease) = Lease::take(connection, node, self.reach(LEASE)).await? {
-                    return Ok(lease);
+                if let Some(taken) = Lease::take(connection, node, self.reach(LEASE)).await? {
+                    return Ok(taken);
                 }
             }
         }

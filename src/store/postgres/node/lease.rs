@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
@@ -29,6 +30,13 @@ pub(super) struct Lease {
     pub(super) ids_after: Option<TaskId>,
     /// Every id is below this one.
     pub(super) ids_below: TaskId,
+}
+
+/// A lease as it was written.
+pub(super) struct Written {
+    pub(super) lease: Lease,
+    /// When, by the database's clock.
+    pub(super) at: Timestamp,
 }
 
 /// The nodes that are free and whose next id is not far ahead of a clock, some of
@@ -58,9 +66,9 @@ impl Lease {
         connection: &mut PgConnection,
         node: u16,
         ids_below: TaskId,
-    ) -> sqlx::Result<Option<Self>> {
+    ) -> sqlx::Result<Option<Written>> {
         let holder = Uuid::new_v4();
-        let taken: Option<(i64, i64)> = sqlx::query_as(
+        let taken: Option<(i64, i64, i64)> = sqlx::query_as(
             "INSERT INTO node_lease AS held (node, holder, expires_at, ids_from, ids_below)
              VALUES ($1, $2, now() + $3 * interval '1 second', 0, $4)
              ON CONFLICT (node) DO UPDATE SET
@@ -71,7 +79,8 @@ impl Lease {
              WHERE held.expires_at <= now()
              -- Should a lease ever be lost from the table, the tasks still tell.
              RETURNING greatest(ids_from,
-                 (SELECT coalesce(max(id), 0) FROM task WHERE task.node = $1)), ids_below",
+                 (SELECT coalesce(max(id), 0) FROM task WHERE task.node = $1)), ids_below,
+                 (extract(epoch FROM now()) * 1000)::bigint",
         )
         .bind(i32::from(node))
         .bind(holder)
@@ -79,13 +88,15 @@ impl Lease {
         .bind(ids_below.get())
         .fetch_optional(connection)
         .await?;
-        Ok(taken.and_then(|(ids_after, ids_below)| {
-            Some(Self {
+        Ok(taken.and_then(|(ids_after, ids_below, at)| {
+            let lease = Self {
                 node,
                 holder,
                 ids_after: TaskId::new(ids_after),
                 ids_below: TaskId::new(ids_below)?,
-            })
+            };
+            let at = Timestamp::from_millisecond(at).ok()?;
+            Some(Written { lease, at })
         }))
     }
 
@@ -97,12 +108,13 @@ impl Lease {
         self,
         connection: &mut PgConnection,
         ids_below: TaskId,
-    ) -> sqlx::Result<Option<Self>> {
-        let renewed: Option<i64> = sqlx::query_scalar(
+    ) -> sqlx::Result<Option<Written>> {
+        let renewed: Option<(i64, i64)> = sqlx::query_as(
             "UPDATE node_lease SET
                  expires_at = now() + $3 * interval '1 second',
                  ids_below = greatest(ids_below, $4)
-             WHERE node = $1 AND holder = $2 RETURNING ids_below",
+             WHERE node = $1 AND holder = $2
+             RETURNING ids_below, (extract(epoch FROM now()) * 1000)::bigint",
         )
         .bind(i32::from(self.node))
         .bind(self.holder)
@@ -110,11 +122,13 @@ impl Lease {
         .bind(ids_below.get())
         .fetch_optional(connection)
         .await?;
-        Ok(renewed.and_then(|ids_below| {
-            Some(Self {
+        Ok(renewed.and_then(|(ids_below, at)| {
+            let lease = Self {
                 ids_below: TaskId::new(ids_below)?,
                 ..self
-            })
+            };
+            let at = Timestamp::from_millisecond(at).ok()?;
+            Some(Written { lease, at })
         }))
     }
 

@@ -5,8 +5,10 @@ mod keeper;
 mod lease;
 #[cfg(test)]
 mod simulation;
+mod skew;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -26,6 +28,10 @@ pub(super) struct NodeIds {
     state: watch::Sender<State>,
     /// Somebody needs an id, and there is none under the lease as it is.
     demand: Notify,
+    /// No node but a certain one will do.
+    is_fixed: bool,
+    /// The clock is far behind the ids of the node.
+    is_behind: AtomicBool,
 }
 
 #[derive(Default)]
@@ -71,11 +77,20 @@ impl From<IdError> for NoId {
 }
 
 impl NodeIds {
-    fn new() -> Self {
+    fn new(is_fixed: bool) -> Self {
         Self {
             state: watch::Sender::default(),
             demand: Notify::new(),
+            is_fixed,
+            is_behind: AtomicBool::new(false),
         }
+    }
+
+    /// Whether the clock is far behind these ids, and those of another node would
+    /// do.
+    fn wants_another_node(&self, ids: &IdGenerator) -> bool {
+        self.is_behind.swap(false, Ordering::Relaxed)
+            && matches!(ids.next_id(), Err(IdError::ClockBehind(_)))
     }
 
     /// The next id, at this moment of the machine's monotonic clock.
@@ -88,9 +103,16 @@ impl NodeIds {
         if let Some(held) = &state.held
             && now < held.sure_until
         {
-            let id = held.ids.next_id()?;
-            if id < held.lease.ids_below {
-                return Ok(id);
+            match held.ids.next_id() {
+                Err(IdError::ClockBehind(_)) if !self.is_fixed => {
+                    self.is_behind.store(true, Ordering::Relaxed);
+                }
+                id => {
+                    let id = id?;
+                    if id < held.lease.ids_below {
+                        return Ok(id);
+                    }
+                }
             }
         }
         Err(match &state.failure {
