@@ -7,7 +7,6 @@ mod create;
 mod detail;
 mod examples;
 mod list;
-mod loose;
 mod recipient;
 mod result;
 mod task_item;

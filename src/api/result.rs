@@ -148,7 +148,7 @@ impl From<ImportResultError> for ApiError {
         match error {
             ImportResultError::NoTask => Self::TaskNotFound,
             ImportResultError::NotABatchImport => {
-                Self::InvalidParameters(vec![Violation::new("taskId", Reason::NotABatchImport)])
+                Violation::new("taskId", Reason::NotABatchImport).into()
             }
             ImportResultError::Store(error) => error.into(),
         }

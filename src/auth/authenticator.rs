@@ -11,7 +11,7 @@ use super::{STAND_IN_TENANT, x_date};
 use crate::task::clock::SharedClock;
 use crate::task::{Identifier, TenantId};
 use crate::web::context::RequestContext;
-use crate::web::error::ApiError;
+use crate::web::error::{ApiError, Reason, Violation};
 
 /// Whether credentials are required.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum AuthMode {
     /// A valid credential is required.
     Verify,
     /// The local stand-in: a credential may be absent, and a bearer token that
-    /// is not configured is taken at its word. Signatures are verified.
+    /// is not configured is taken for a good one. Signatures are verified.
     AcceptAny,
 }
 
@@ -32,8 +32,8 @@ pub struct Authenticator {
     stand_in_tenant: Option<TenantId>,
 }
 
-/// A credential that was believed, or that the stand-in does without.
-pub(super) struct Believed {
+/// A credential that was admitted, or that the stand-in does without.
+pub(super) struct Admitted {
     /// The tenant it belongs to.
     pub(super) tenant_id: TenantId,
     /// Its name; `None` where there is none.
@@ -43,7 +43,7 @@ pub(super) struct Believed {
 /// What a request shows of its caller before its body is read.
 pub(super) enum Presented<'a> {
     /// The credential needs no body.
-    Believed(Believed),
+    Unsigned(Admitted),
     /// The body must be hashed first.
     Signed(SignatureHeader<'a>),
 }
@@ -67,9 +67,9 @@ impl Authenticator {
         }
     }
 
-    /// Judges all but a signature. The credential of a token that is known is noted
+    /// Checks all but a signature. The credential of a token that is known is noted
     /// for the log whatever is found.
-    pub(super) fn judge<'a>(
+    pub(super) fn check<'a>(
         &self,
         parts: &'a Parts,
         claimed: &AppAuthHeaders,
@@ -77,81 +77,93 @@ impl Authenticator {
     ) -> Result<Presented<'a>, ApiError> {
         let now = self.clock.now();
         if !x_date::is_current(claimed.date, now, self.clock_skew) {
-            return Err(ApiError::Unauthenticated("X-Date is outside its window"));
+            let outside = Violation::new("X-Date", Reason::OutsideWindow { now });
+            return Err(ApiError::DateOutsideWindow(outside.into()));
         }
-        match Authorization::read(&parts.headers).map_err(ApiError::Unauthenticated)? {
+        let authorization = Authorization::read(&parts.headers)
+            .map_err(|why| ApiError::Unauthenticated(why.into()))?;
+        match authorization {
             Authorization::Signature(signature) => Ok(Presented::Signed(signature)),
             Authorization::Bearer(token) => self
-                .judge_token(token, &claimed.user_id, now, context)
-                .map(Presented::Believed),
-            Authorization::Absent => self.at_its_word("no credential").map(Presented::Believed),
+                .check_token(token, &claimed.user_id, now, context)
+                .map(Presented::Unsigned),
+            Authorization::Absent => self
+                .in_the_stand_in("no credential")
+                .map(Presented::Unsigned),
         }
     }
 
-    fn judge_token(
+    fn check_token(
         &self,
         token: &str,
         user_id: &Identifier,
         now: Timestamp,
         context: &RequestContext,
-    ) -> Result<Believed, ApiError> {
+    ) -> Result<Admitted, ApiError> {
         let Some((token, name)) = self.credentials.token(token) else {
-            return self.at_its_word("unknown token");
+            return self.in_the_stand_in("unknown token");
         };
         context.note_credential(name.as_ref());
         if token.expires_at.is_some_and(|end| end <= now) {
-            return Err(ApiError::Unauthenticated("the token has expired"));
+            return Err(ApiError::Unauthenticated("the token has expired".into()));
         }
         if token.user_id.as_ref().is_some_and(|bound| bound != user_id) {
             return Err(ApiError::Forbidden);
         }
-        Ok(Believed {
+        Ok(Admitted {
             tenant_id: token.tenant_id.clone(),
             credential: name,
         })
     }
 
-    fn at_its_word(&self, otherwise: &'static str) -> Result<Believed, ApiError> {
+    /// The tenant of who has no credential that is known: there is one in the
+    /// stand-in alone.
+    fn in_the_stand_in(&self, otherwise: &'static str) -> Result<Admitted, ApiError> {
         match (self.mode, &self.stand_in_tenant) {
-            (AuthMode::AcceptAny, Some(tenant)) => Ok(Believed {
+            (AuthMode::AcceptAny, Some(tenant)) => Ok(Admitted {
                 tenant_id: tenant.clone(),
                 credential: None,
             }),
-            _ => Err(ApiError::Unauthenticated(otherwise)),
+            _ => Err(ApiError::Unauthenticated(otherwise.into())),
         }
     }
 
-    /// Judges the signature of a request whose body is hashed.
-    pub(super) fn judge_signature(
+    /// Checks the signature of a request whose body is hashed.
+    pub(super) fn check_signature(
         &self,
         parts: &Parts,
         presented: &SignatureHeader<'_>,
         body_sha256: &[u8; 32],
-    ) -> Result<Believed, ApiError> {
+    ) -> Result<Admitted, ApiError> {
+        let host = host(parts).unwrap_or_default();
+        let signed_headers = presented.signed_headers;
+        // For the log, with what a signer that is wrong often got wrong. A
+        // client can make the list long.
+        let refused = |why| {
+            let signed = format!("signed over {signed_headers:.256}, with the Host {host}");
+            ApiError::Unauthenticated(format!("{why}; {signed}").into())
+        };
         let request = SignableRequest {
             method: parts.method.as_str(),
             path: parts.uri.path(),
             query: parts.uri.query().unwrap_or_default(),
-            host: host(parts).unwrap_or_default(),
+            host,
             headers: &parts.headers,
             body_sha256,
         };
-        let canonical =
-            request
-                .canonical(presented.signed_headers)
-                .ok_or(ApiError::Unauthenticated(
-                    "a signed header is absent or repeated",
-                ))?;
+        let canonical = request
+            .canonical(signed_headers)
+            .ok_or_else(|| refused("a signed header is absent or repeated"))?;
         self.credentials
             .verify(
                 &presented.app_id,
                 &string_to_sign(&canonical),
                 &presented.signature,
             )
-            .map(|tenant_id| Believed {
+            .map(|tenant_id| Admitted {
                 tenant_id: tenant_id.clone(),
                 credential: Some(presented.app_id.clone()),
             })
-            .ok_or(ApiError::Unauthenticated("unknown app or wrong signature"))
+            .ok_or_else(|| refused("unknown app or wrong signature"))
     }
 }

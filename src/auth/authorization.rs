@@ -9,7 +9,7 @@ use crate::web::error::Reason;
 /// The most bytes a bearer token may have.
 const MAX_TOKEN_LENGTH: usize = 4096;
 
-/// A credential as presented, well-formed but not yet believed.
+/// A credential as presented, well-formed but not yet checked.
 pub(super) enum Authorization<'a> {
     /// None at all.
     Absent,

@@ -1,5 +1,7 @@
 //! The form of the headers that every call must carry.
 
+use std::net::Ipv6Addr;
+
 use http::header::{AsHeaderName, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
@@ -9,7 +11,10 @@ use super::x_date;
 use crate::task::Identifier;
 use crate::web::error::{ApiError, Malformed, Reason, Violation};
 
-/// The app-auth headers, well-formed but not yet believed.
+/// The most characters of a host's name, as in DNS.
+const MAX_HOST_LENGTH: usize = 255;
+
+/// The app-auth headers, well-formed but not yet checked.
 #[derive(Debug)]
 pub(super) struct AppAuthHeaders {
     pub(super) user_id: Identifier,
@@ -40,16 +45,56 @@ impl AppAuthHeaders {
     }
 }
 
-/// The host that the request names: the `Host` header, or `:authority`.
+/// The host that the request names: the `Host` header, `:authority` or that of an
+/// absolute request target. Where two are there they must be the same, since
+/// whoever stands between may have read the other one.
 pub(super) fn host(parts: &Parts) -> Result<&str, Malformed> {
-    let host = match single(&parts.headers, HOST) {
-        Ok(value) => value.to_str().ok(),
-        Err(Reason::Missing) => parts.uri.authority().map(http::uri::Authority::as_str),
-        // Whoever stands between may have read the other one.
+    let target = parts.uri.authority().map(http::uri::Authority::as_str);
+    let header = match single(&parts.headers, HOST) {
+        Ok(value) => Some(value.to_str().map_err(|_| Malformed::NotAHost)?.trim()),
+        Err(Reason::Missing) => None,
         Err(_) => return Err(Malformed::RepeatedHost),
     };
-    host.filter(|host| !host.trim().is_empty())
-        .ok_or(Malformed::NoHost)
+    let host = match (header, target) {
+        (Some(header), Some(target)) if !header.eq_ignore_ascii_case(target) => {
+            return Err(Malformed::DifferentHosts);
+        }
+        (header, target) => header.or(target).unwrap_or_default(),
+    };
+    if host.is_empty() {
+        Err(Malformed::NoHost)
+    } else if is_host(host) {
+        Ok(host)
+    } else {
+        Err(Malformed::NotAHost)
+    }
+}
+
+/// Whether this is `host[:port]` (RFC 9110, section 7.2).
+fn is_host(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        // The colons in the brackets are an IPv6 address' own.
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (text, ""),
+    };
+    let is_port = port.bytes().all(|byte| byte.is_ascii_digit())
+        && (port.is_empty() || port.parse::<u16>().is_ok());
+    is_port && host.len() <= MAX_HOST_LENGTH && is_host_name(host)
+}
+
+/// Whether this is a name or an address, an IPv6 address in brackets (RFC 3986,
+/// section 3.2.2). Names with other characters are none that DNS knows.
+fn is_host_name(text: &str) -> bool {
+    let bracketed = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    match bracketed {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => {
+            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+            !text.is_empty() && text.bytes().all(is_name)
+        }
+    }
 }
 
 /// The one value of a header; `Err` holds whether it is absent.

@@ -16,7 +16,7 @@ use http::Request;
 use sha2::{Digest, Sha256};
 use tower::{Layer, Service};
 
-use super::authenticator::{Believed, Presented};
+use super::authenticator::{Admitted, Presented};
 use super::headers::AppAuthHeaders;
 use super::{Authenticator, Caller, Signed};
 use crate::web::body;
@@ -142,8 +142,8 @@ async fn authenticate(
     let context = RequestContext::of(&parts.extensions)?;
     let claimed = AppAuthHeaders::read(&parts, context.trace_id_violation())?;
     context.note_user(claimed.user_id.as_str());
-    let (believed, signed) = match authenticator.judge(&parts, &claimed, &context)? {
-        Presented::Believed(believed) => (believed, None),
+    let (admitted, signed) = match authenticator.check(&parts, &claimed, &context)? {
+        Presented::Unsigned(admitted) => (admitted, None),
         Presented::Signed(presented) => {
             let bytes = body::read(request_body, &context).await?;
             let signed = Signed {
@@ -151,15 +151,15 @@ async fn authenticate(
                 body_sha256: Sha256::digest(&bytes).into(),
             };
             request_body = Body::from(bytes);
-            let believed =
-                authenticator.judge_signature(&parts, &presented, &signed.body_sha256)?;
-            (believed, Some(signed))
+            let admitted =
+                authenticator.check_signature(&parts, &presented, &signed.body_sha256)?;
+            (admitted, Some(signed))
         }
     };
-    let Believed {
+    let Admitted {
         tenant_id,
         credential,
-    } = believed;
+    } = admitted;
     context.note_tenant(tenant_id.as_str());
     context.note_credential(credential.as_ref());
     parts.extensions.insert(Caller {

@@ -22,7 +22,7 @@ pub use self::authenticator::{AuthMode, Authenticator};
 pub use self::credentials::{App, Credentials, Token, TokenDigest};
 pub use self::requirements::requirements;
 
-/// The tenant of a caller that [`AuthMode::AcceptAny`] takes at its word.
+/// The tenant of a caller that only [`AuthMode::AcceptAny`] lets in.
 pub const STAND_IN_TENANT: &str = "dev";
 
 /// The authenticated author of a request.

@@ -1,5 +1,6 @@
 //! What a call asks of who makes it, as the OpenAPI document tells it.
 
+use jiff::Timestamp;
 use serde_json::json;
 use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -9,7 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::task::Identifier;
 use crate::web::call::{Access, Requirements, header, schema};
-use crate::web::error::{ApiError, Malformed};
+use crate::web::error::{ApiError, Malformed, Reason, Violation};
 
 const BEARER_DESCRIPTION: &str = "\
 `Bearer TOKEN`, with the scheme in any case; also `Bearer+TOKEN`, as KooDrive prints it, or the \
@@ -50,16 +51,25 @@ fn console() -> Requirements {
         errors: vec![
             ApiError::Malformed(Malformed::NoHost),
             ApiError::Malformed(Malformed::RepeatedHost),
+            ApiError::Malformed(Malformed::NotAHost),
+            ApiError::Malformed(Malformed::DifferentHosts),
             // Any signed request may have a body, which is read to be hashed.
             ApiError::Malformed(Malformed::UnreadableBody),
             ApiError::Malformed(Malformed::Trailers),
             ApiError::Malformed(Malformed::TransferEncoding),
-            ApiError::Unauthenticated(""),
+            ApiError::Unauthenticated("".into()),
+            ApiError::DateOutsideWindow(outside_window().into()),
             ApiError::Forbidden,
             ApiError::RequestTimeout,
             ApiError::BodyTooLarge,
         ],
     }
+}
+
+/// An example, at the time of the example of `X-Date`.
+fn outside_window() -> Violation {
+    let now = Timestamp::constant(1_762_153_300, 0);
+    Violation::new("X-Date", Reason::OutsideWindow { now })
 }
 
 fn user_id() -> Parameter {
@@ -78,7 +88,8 @@ fn date() -> Parameter {
         .required(Required::True)
         .description(Some(
             "The time of the request in UTC: `YYYYMMDD'T'HHMMSS'Z'`. At most 15 minutes old \
-             and not later than now, but for a small tolerance; otherwise 401.",
+             and not later than now, but for a small tolerance; otherwise 401, with the server's \
+             time in `details`.",
         ))
         .example(Some(json!("20251103T070140Z")))
         .build()

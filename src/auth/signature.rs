@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use crate::task::Identifier;
+use crate::web::query;
 
 /// The headers that every signature must cover.
 pub const REQUIRED_HEADERS: [&str; 3] = ["host", "x-date", "x-user-id"];
@@ -280,13 +281,7 @@ fn push_canonical_uri(canonical: &mut String, path: &str) {
 /// Appends `name=value` pairs, percent-encoded once, sorted by name in
 /// character-code order and then by value; `=` is there even without a value.
 fn push_canonical_query(canonical: &mut String, query: &str) {
-    let decoded = |text| Cow::<[u8]>::from(percent_decode_str(text));
-    let mut pairs: Vec<_> = query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| (decoded(name), decoded(value)))
-        .collect();
+    let mut pairs: Vec<_> = query::pairs(query).collect();
     pairs.sort_unstable();
     for (index, (name, value)) in pairs.iter().enumerate() {
         if index > 0 {

@@ -2,6 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::web::error::X_DATE_FORM;
+
 /// How old an `X-Date` may be; a signature stands no longer than this.
 pub const MAX_AGE: SignedDuration = SignedDuration::from_mins(15);
 
@@ -31,7 +33,7 @@ pub fn parse(text: &[u8]) -> Option<Timestamp> {
 /// `time` in the form above; fractions of a second are dropped.
 #[must_use]
 pub fn format(time: Timestamp) -> String {
-    time.strftime("%Y%m%dT%H%M%SZ").to_string()
+    time.strftime(X_DATE_FORM).to_string()
 }
 
 /// Whether a request dated `date` is acceptable at `now`: at most [`MAX_AGE`]

@@ -41,6 +41,15 @@ pub enum ImportResultError {
     Store(#[from] StoreError),
 }
 
+/// The task that a create request stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CreatedTask {
+    /// Its id.
+    pub id: TaskId,
+    /// Whether the same request had created it before.
+    pub is_replayed: bool,
+}
+
 /// Why a task was not created.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
@@ -87,9 +96,16 @@ impl TaskService {
         &self,
         task: NewTask,
         idempotency: Option<Idempotency>,
-    ) -> Result<TaskId, CreateError> {
+    ) -> Result<CreatedTask, CreateError> {
         match self.repository.create(task, idempotency).await? {
-            Created::New(id) | Created::Existing(id) => Ok(id),
+            Created::New(id) => Ok(CreatedTask {
+                id,
+                is_replayed: false,
+            }),
+            Created::Existing(id) => Ok(CreatedTask {
+                id,
+                is_replayed: true,
+            }),
             Created::Mismatch => Err(CreateError::IdempotencyMismatch),
         }
     }

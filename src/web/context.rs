@@ -125,7 +125,7 @@ impl RequestContext {
         self.user_id.get().map(AsRef::as_ref)
     }
 
-    /// The tenant of the credential, once believed.
+    /// The tenant of the credential, once it is found good.
     #[must_use]
     pub fn tenant_id(&self) -> Option<&str> {
         self.tenant_id.get().map(AsRef::as_ref)

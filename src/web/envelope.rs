@@ -6,6 +6,7 @@
 //! answer by its deadline is answered for: nothing that waits inside can hang a
 //! client.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -171,7 +172,7 @@ struct ErrorBody<'a> {
 #[derive(Serialize)]
 struct Detail {
     field: &'static str,
-    reason: &'static str,
+    reason: Cow<'static, str>,
 }
 
 /// Writes the one error body, and the headers that go with its status.

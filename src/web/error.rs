@@ -7,18 +7,24 @@
 //!
 //! Contract: `api.md`, "Errors".
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use jiff::Timestamp;
 
 use super::language::Language;
 
 /// How long a client is asked to wait before it tries again (`Retry-After`).
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How `X-Date` writes a time in UTC, for jiff's `strftime`.
+pub const X_DATE_FORM: &str = "%Y%m%dT%H%M%SZ";
 
 /// What went wrong inside, for the log alone.
 pub type Cause = Arc<dyn StdError + Send + Sync>;
@@ -28,15 +34,19 @@ pub type Cause = Arc<dyn StdError + Send + Sync>;
 pub enum ApiError {
     /// Headers, query or body carry missing or invalid parameters; every
     /// violation is listed.
-    #[error("invalid parameters: {0:?}")]
-    InvalidParameters(Vec<Violation>),
+    #[error("invalid parameters: {0}")]
+    InvalidParameters(Violations),
     /// The request is not well-formed: not JSON, not an object, no `Host`.
-    #[error("malformed request: {0:?}")]
+    #[error("malformed request: {0}")]
     Malformed(Malformed),
     /// No credential, or none that is good. The variant's text is for the log;
     /// the client is never told which part was wrong.
     #[error("unauthenticated: {0}")]
-    Unauthenticated(&'static str),
+    Unauthenticated(Cow<'static, str>),
+    /// `X-Date` is too old or in the future: the one reason of a 401 that the
+    /// client is told.
+    #[error("unauthenticated: {0}")]
+    DateOutsideWindow(Violations),
     /// The credential is good but may not act as this user.
     #[error("the credential is bound to another user")]
     Forbidden,
@@ -58,6 +68,9 @@ pub enum ApiError {
     /// The body is declared as something other than JSON.
     #[error("unsupported media type")]
     UnsupportedMediaType,
+    /// The body is declared as compressed or otherwise encoded.
+    #[error("unsupported content encoding")]
+    UnsupportedEncoding,
     /// The idempotency key was used before, with another body.
     #[error("idempotency key reused with another body")]
     IdempotencyMismatch,
@@ -70,22 +83,38 @@ pub enum ApiError {
 }
 
 /// Why a request is not well-formed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
+    /// The body is not UTF-8, somewhere.
+    #[error("the body is not UTF-8")]
+    NotUtf8,
     /// The body is not JSON.
+    #[error("the body is not JSON")]
     NotJson,
     /// The body is JSON, but not an object.
+    #[error("the body is not a JSON object")]
     NotAnObject,
-    /// Neither `Host` nor `:authority`.
+    /// Neither `Host` nor `:authority` nor an absolute request target.
+    #[error("no host")]
     NoHost,
     /// More than one `Host` (RFC 9112, section 3.2).
+    #[error("more than one Host header")]
     RepeatedHost,
+    /// The host is not of the form `host[:port]`.
+    #[error("the host is not of the form host[:port]")]
+    NotAHost,
+    /// `Host` names another host than `:authority` or the request target.
+    #[error("the Host header differs from the request's authority")]
+    DifferentHosts,
     /// The body broke off or was not readable.
+    #[error("the body could not be read")]
     UnreadableBody,
     /// Something follows the body. What the parser takes for trailers may have
     /// been meant as another request.
+    #[error("trailers")]
     Trailers,
     /// A `Transfer-Encoding` other than `chunked`.
+    #[error("another Transfer-Encoding than chunked")]
     TransferEncoding,
 }
 
@@ -103,6 +132,59 @@ impl Violation {
     #[must_use]
     pub const fn new(field: &'static str, reason: Reason) -> Self {
         Self { field, reason }
+    }
+}
+
+/// Violations of a request, at most one for each field: the first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Violations(Vec<Violation>);
+
+impl Violations {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds a violation, unless its field has one.
+    pub fn add(&mut self, violation: Violation) {
+        if self.0.iter().all(|known| known.field != violation.field) {
+            self.0.push(violation);
+        }
+    }
+}
+
+impl Extend<Violation> for Violations {
+    fn extend<I: IntoIterator<Item = Violation>>(&mut self, violations: I) {
+        for violation in violations {
+            self.add(violation);
+        }
+    }
+}
+
+impl FromIterator<Violation> for Violations {
+    fn from_iter<I: IntoIterator<Item = Violation>>(violations: I) -> Self {
+        let mut all = Self::default();
+        all.extend(violations);
+        all
+    }
+}
+
+impl From<Violation> for Violations {
+    fn from(violation: Violation) -> Self {
+        Self(vec![violation])
+    }
+}
+
+/// In English, for the log.
+impl fmt::Display for Violations {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, violation) in self.0.iter().enumerate() {
+            let separator = if index > 0 { "; " } else { "" };
+            let reason = violation.reason.message(Language::EnUs);
+            write!(formatter, "{separator}{} {reason}", violation.field)?;
+        }
+        Ok(())
     }
 }
 
@@ -127,6 +209,13 @@ pub enum Reason {
     SameAsSource,
     /// Not `YYYYMMDD'T'HHMMSS'Z'`, or no such moment.
     NotADate,
+    /// Not within the time that an `X-Date` is good for.
+    OutsideWindow {
+        /// The server's time.
+        now: Timestamp,
+    },
+    /// More values than a list may have.
+    TooManyValues,
     /// Not 1–128 visible ASCII characters.
     NotATraceId,
     /// Not 1–255 visible ASCII characters.
@@ -148,8 +237,21 @@ pub enum Reason {
 impl Reason {
     /// The reason as a client reads it.
     #[must_use]
-    pub const fn message(self, language: Language) -> &'static str {
+    pub fn message(self, language: Language) -> Cow<'static, str> {
         let (en, zh) = match self {
+            Self::OutsideWindow { now } => {
+                let now = now.strftime(X_DATE_FORM);
+                return match language {
+                    Language::EnUs => format!(
+                        "must be at most 15 minutes old and not in the future; it is {now} here"
+                    ),
+                    Language::ZhCn => {
+                        format!("必须在15分钟之内且不晚于当前时间；服务器时间为{now}")
+                    }
+                }
+                .into();
+            }
+            Self::TooManyValues => ("must have at most 100 values", "最多100个值"),
             Self::Missing => ("is required", "不能为空"),
             Self::Repeated => ("must be given only once", "只能出现一次"),
             Self::NotAnIdentifier => (
@@ -192,7 +294,7 @@ impl Reason {
             Self::NotATaskId => ("must be a task id", "必须为任务ID"),
             Self::NotABatchImport => ("must be the id of a batch import", "必须为批量导入任务的ID"),
         };
-        language.pick(en, zh)
+        language.pick(en, zh).into()
     }
 }
 
@@ -236,14 +338,18 @@ impl ApiError {
         use StatusCode as S;
         match self {
             Self::InvalidParameters(_) => row("invalidParameters", S::BAD_REQUEST, INVALID, "Invalid parameters.", "参数无效。"),
+            Self::Malformed(Malformed::NotUtf8) => row("notUtf8", S::BAD_REQUEST, REFUSED, "The body is not valid UTF-8.", "请求体不是有效的UTF-8。"),
             Self::Malformed(Malformed::NotJson) => row("notJson", S::BAD_REQUEST, REFUSED, "The body is not valid JSON.", "请求体不是有效的JSON。"),
             Self::Malformed(Malformed::NotAnObject) => row("notAnObject", S::BAD_REQUEST, REFUSED, "The body must be a JSON object.", "请求体必须是JSON对象。"),
             Self::Malformed(Malformed::NoHost) => row("noHost", S::BAD_REQUEST, REFUSED, "The Host header is missing.", "缺少Host请求头。"),
             Self::Malformed(Malformed::RepeatedHost) => row("repeatedHost", S::BAD_REQUEST, REFUSED, "The Host header must be given only once.", "Host请求头只能出现一次。"),
+            Self::Malformed(Malformed::NotAHost) => row("notAHost", S::BAD_REQUEST, REFUSED, "The Host header must be a host, or a host and a port.", "Host请求头必须为主机名，或主机名和端口。"),
+            Self::Malformed(Malformed::DifferentHosts) => row("differentHosts", S::BAD_REQUEST, REFUSED, "The Host header must name the host that the request is for.", "Host请求头必须与请求目标的主机一致。"),
             Self::Malformed(Malformed::UnreadableBody) => row("unreadableBody", S::BAD_REQUEST, REFUSED, "The body could not be read.", "无法读取请求体。"),
             Self::Malformed(Malformed::Trailers) => row("trailers", S::BAD_REQUEST, REFUSED, "Trailers are not supported.", "不支持尾部字段（trailers）。"),
             Self::Malformed(Malformed::TransferEncoding) => row("transferEncoding", S::BAD_REQUEST, REFUSED, "The only Transfer-Encoding is chunked.", "Transfer-Encoding只支持chunked。"),
             Self::Unauthenticated(_) => row("unauthenticated", S::UNAUTHORIZED, REFUSED, "Authentication failed.", "认证失败。"),
+            Self::DateOutsideWindow(_) => row("dateOutsideWindow", S::UNAUTHORIZED, REFUSED, "Authentication failed.", "认证失败。"),
             Self::Forbidden => row("forbidden", S::FORBIDDEN, REFUSED, "Not allowed to act as this user.", "无权以该用户身份操作。"),
             Self::RouteNotFound => row("noSuchPath", S::NOT_FOUND, REFUSED, "No such path.", "路径不存在。"),
             Self::TaskNotFound => row("noSuchTask", S::NOT_FOUND, NO_TASK, "The task does not exist.", "任务不存在。"),
@@ -251,6 +357,7 @@ impl ApiError {
             Self::RequestTimeout => row("requestTimeout", S::REQUEST_TIMEOUT, REFUSED, "The request did not arrive in time.", "请求接收超时。"),
             Self::BodyTooLarge => row("bodyTooLarge", S::PAYLOAD_TOO_LARGE, REFUSED, "The body is too large.", "请求体过大。"),
             Self::UnsupportedMediaType => row("unsupportedMediaType", S::UNSUPPORTED_MEDIA_TYPE, REFUSED, "The body must be application/json.", "请求体类型必须为application/json。"),
+            Self::UnsupportedEncoding => row("unsupportedEncoding", S::UNSUPPORTED_MEDIA_TYPE, REFUSED, "The body must not be compressed or otherwise encoded.", "请求体不能压缩或采用其他编码。"),
             Self::IdempotencyMismatch => row("idempotencyMismatch", S::UNPROCESSABLE_ENTITY, REFUSED, "The Idempotency-Key was used with another body.", "该Idempotency-Key已用于不同的请求体。"),
             Self::Internal(_) => row("internal", S::INTERNAL_SERVER_ERROR, FAULT, "Internal error.", "内部错误。"),
             Self::Unavailable(_) => row("unavailable", S::SERVICE_UNAVAILABLE, FAULT, "The service is temporarily unavailable. Try again.", "服务暂不可用，请重试。"),
@@ -296,9 +403,17 @@ impl ApiError {
     #[must_use]
     pub fn violations(&self) -> &[Violation] {
         match self {
-            Self::InvalidParameters(violations) => violations,
+            Self::InvalidParameters(violations) | Self::DateOutsideWindow(violations) => {
+                &violations.0
+            }
             _ => &[],
         }
+    }
+}
+
+impl From<Violation> for ApiError {
+    fn from(violation: Violation) -> Self {
+        Self::InvalidParameters(violation.into())
     }
 }
 
@@ -310,5 +425,34 @@ impl IntoResponse for ApiError {
         *response.status_mut() = self.status();
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_has_one_violation_however_often_it_is_wrong() {
+        let wrong = Violation::new("status", Reason::UnknownStatus);
+        let repeated = Violation::new("status", Reason::Repeated);
+        let violations: Violations = std::iter::repeat_n(wrong, 10_000)
+            .chain([repeated])
+            .collect();
+        assert_eq!(violations, Violations::from(wrong));
+    }
+
+    #[test]
+    fn the_log_tells_violations_as_text() {
+        let error = ApiError::InvalidParameters(Violations::from_iter([
+            Violation::new("dstUserId", Reason::Missing),
+            Violation::new("taskType", Reason::NotAnInteger),
+        ]));
+        assert_eq!(
+            error.to_string(),
+            "invalid parameters: dstUserId is required; taskType must be an integer"
+        );
+        let error = ApiError::Malformed(Malformed::NoHost);
+        assert_eq!(error.to_string(), "malformed request: no host");
     }
 }

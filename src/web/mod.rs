@@ -11,6 +11,7 @@ pub mod context;
 pub mod envelope;
 pub mod error;
 mod framing;
+pub mod json;
 pub mod language;
 pub mod path;
 pub mod peer;

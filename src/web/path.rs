@@ -28,6 +28,6 @@ impl<S: Send + Sync, T: PathParameter> FromRequestParts<S> for InPath<T> {
         let text = Path::<String>::from_request_parts(parts, state).await.ok();
         text.and_then(|Path(text)| text.parse().ok())
             .map(Self)
-            .ok_or_else(|| ApiError::InvalidParameters(vec![Violation::new(T::NAME, T::REASON)]))
+            .ok_or_else(|| Violation::new(T::NAME, T::REASON).into())
     }
 }

@@ -65,3 +65,28 @@ async fn a_second_type_beside_json_is_415() {
     assert_eq!(call.send().await.status, 415);
     app.stop().await;
 }
+
+#[tokio::test]
+async fn an_empty_type_counts_as_absent() {
+    let app = TestApp::dev().await;
+    let call = app.create(TRANSFER).header("Content-Type", "");
+    call.send().await.task_id();
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_encoded_is_415_and_identity_is_none() {
+    let app = TestApp::dev().await;
+    for coding in ["identity", "Identity", "", "identity, identity"] {
+        let call = app.create(TRANSFER).header("Content-Encoding", coding);
+        call.send().await.task_id();
+    }
+    for coding in ["gzip", "br", "identity, gzip", "x"] {
+        let call = app.create(TRANSFER).header("Content-Encoding", coding);
+        let answer = call.send().await;
+        assert_eq!(answer.status, 415, "{coding}");
+        let msg = "The body must not be compressed or otherwise encoded.";
+        assert_eq!(answer.body["msg"], msg, "{coding}");
+    }
+    app.stop().await;
+}

@@ -164,6 +164,26 @@ async fn the_tolerance_for_the_future_is_configurable() {
 }
 
 #[tokio::test]
+async fn a_date_outside_its_window_is_named_with_the_servers_time() {
+    let clock = TestClock::at("2025-11-03T07:01:40Z");
+    let app = TestApp::start_at("", Defaults::Dev, clock).await;
+    for date in ["20251103T060140Z", "20251103T080140Z"] {
+        let call = app.create(TRANSFER).header("X-Date", date);
+        let answer = call.send().await;
+        assert_eq!(answer.status, 401);
+        assert_eq!(
+            answer.body["details"],
+            json!([{
+                "field": "X-Date",
+                "reason": "must be at most 15 minutes old and not in the future; \
+                           it is 20251103T070140Z here",
+            }])
+        );
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_request_ages_with_the_clock() {
     let clock = TestClock::new();
     let app = TestApp::start_at("", Defaults::Dev, clock.clone()).await;

@@ -80,3 +80,62 @@ async fn http_2s_authority_takes_part_in_the_signature() {
     call.send().await.task_id();
     app.stop().await;
 }
+
+/// Whoever stands between may have gone by the other one.
+#[tokio::test]
+async fn an_absolute_target_must_name_the_host_that_the_header_names() {
+    let app = TestApp::dev().await;
+    let head = create_head("HTTP/1.1").replace("POST /", "POST http://Tasks.example.com/");
+    let same = head.clone() + "Host: tasks.example.com\r\n";
+    let answer = exchange(app.address, with_body(&same)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    for other in ["other.example.com", "tasks.example.com:81", ""] {
+        let head = format!("{head}Host: {other}\r\n");
+        let answer = exchange(app.address, with_body(&head)).await;
+        assert_eq!(answer.status, 400, "{answer:?}");
+        let msg = "The Host header must name the host that the request is for.";
+        assert_eq!(answer.json()["msg"], msg);
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn http_2s_authority_must_be_the_host_that_the_header_names() {
+    let app = TestApp::dev().await;
+    let call = app.create(TRANSFER).over_http2();
+    let other = call.clone().header("Host", "other.example.com");
+    assert_eq!(other.send().await.status, 400);
+    let same = call.header("Host", &app.address.to_string());
+    same.send().await.task_id();
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_must_be_a_host() {
+    let app = TestApp::dev().await;
+    for (host, status) in [
+        ("tasks.example.com", 200),
+        ("tasks.example.com:443", 200),
+        ("tasks_1", 200),
+        ("127.0.0.1:8080", 200),
+        ("[::1]:8080", 200),
+        ("[::1]", 200),
+        ("a b", 400),
+        ("a/b", 400),
+        ("user@a", 400),
+        ("a:b", 400),
+        ("a:1:2", 400),
+        ("a:65536", 400),
+        (":80", 400),
+        ("[::1", 400),
+        ("::1", 400),
+        ("a?b", 400),
+        ("a#b", 400),
+        (&"a".repeat(256), 400),
+    ] {
+        let head = format!("{}Host: {host}\r\n", create_head("HTTP/1.1"));
+        let answer = exchange(app.address, with_body(&head)).await;
+        assert_eq!(answer.status, status, "{host}: {answer:?}");
+    }
+    app.stop().await;
+}

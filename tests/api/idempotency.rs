@@ -327,3 +327,18 @@ async fn a_key_may_have_1_to_255_visible_characters() {
     }
     app.stop().await;
 }
+
+#[tokio::test]
+async fn an_answer_that_is_given_again_says_so() {
+    let app = Store::memory().app().await;
+    let call = app
+        .create(TRANSFER)
+        .bearer("one")
+        .header("Idempotency-Key", "once");
+    let first = call.clone().send().await;
+    assert_eq!(first.headers.get("Idempotency-Replayed"), None);
+    let again = call.send().await;
+    assert_eq!(again.header("Idempotency-Replayed"), "true");
+    assert_eq!(again.task_id(), first.task_id());
+    app.stop().await;
+}

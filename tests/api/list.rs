@@ -184,3 +184,46 @@ async fn a_tenant_sees_its_own_tasks_alone() {
     }
     app.stop().await;
 }
+
+#[tokio::test]
+async fn a_query_is_decoded_once_and_its_integers_are_those_of_json() {
+    let app = TestApp::dev().await;
+    let id = app.create(TRANSFER).send().await.task_id();
+    for query in [
+        "?status[]=0",
+        "?status%5B%5D=0&status[]=1",
+        "?status=0,%201",
+        "?pageSize=5.0&taskType=0e0",
+        "?%70ageSize=%35",
+    ] {
+        assert_eq!(ids(&list(&app, query).await), [id], "{query}");
+    }
+    for (query, field) in [
+        ("?pageSize=+5", "pageSize"),
+        ("?pageSize=%2B5", "pageSize"),
+        ("?pageSize=007", "pageSize"),
+        ("?pageSize=%2535", "pageSize"),
+        ("?pageSize=5+", "pageSize"),
+        ("?taskType=00", "taskType"),
+        ("?status=0+1", "status"),
+    ] {
+        let answer = list(&app, query).await;
+        assert_eq!(answer.body["details"][0]["field"], field, "{query}");
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_long_list_of_wrong_values_is_told_in_one_short_answer() {
+    let app = TestApp::dev().await;
+    let many = vec!["9"; 15_000].join(",");
+    let answer = list(&app, &format!("?status={many}&status=x")).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        answer.body["details"],
+        json!([{"field": "status", "reason": "must have at most 100 values"}])
+    );
+    let answer = list(&app, "?status=9,9&status=x").await;
+    assert_eq!(answer.body["details"].as_array().unwrap().len(), 1);
+    app.stop().await;
+}

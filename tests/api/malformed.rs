@@ -37,14 +37,21 @@ async fn what_is_not_json_is_malformed() {
 #[tokio::test]
 async fn bytes_that_are_no_utf8_are_malformed() {
     let app = TestApp::dev().await;
-    let call = app
-        .create("")
-        .body(*b"{\"srcUserId\":\"\xff\",\"dstUserId\":\"b\"}");
-    let answer = call.send().await;
-    assert_eq!(
-        (answer.status.as_u16(), &answer.body["code"]),
-        (400, &json!(13_000_101))
-    );
+    for body in [
+        &b"{\"srcUserId\":\"\xff\",\"dstUserId\":\"b\"}"[..],
+        // Also where nobody reads it.
+        b"{\"srcUserId\":\"a\",\"dstUserId\":\"b\",\"own\":\"\xff\"}",
+        b"{\"srcUserId\":\"a\",\"dstUserId\":\"b\",\"\xff\":1}",
+        b"{\"srcUserId\":\"a\",\"dstUserId\":\"b\",\"own\":[{\"a\":\"\xed\xa0\x80\"}]}",
+        b"{\"srcUserId\":\"a\",\"dstUserId\":\"b\"}\xff",
+    ] {
+        let answer = app.create("").body(body).send().await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body["code"]),
+            (400, &json!(13_000_101))
+        );
+        assert_eq!(answer.body["msg"], "The body is not valid UTF-8.");
+    }
     app.stop().await;
 }
 
@@ -81,11 +88,32 @@ async fn white_space_order_and_escapes_do_not_matter() {
 
 /// Which of the two would be meant?
 #[tokio::test]
-async fn a_field_that_is_there_twice_is_malformed() {
+async fn a_field_that_is_there_twice_is_named() {
     let app = TestApp::dev().await;
     let body = r#"{"srcUserId":"a","dstUserId":"b","srcUserId":"c"}"#;
     let answer = app.create(body).send().await;
     assert_eq!(answer.status, 400);
-    assert_eq!(answer.body["code"], 13_000_101);
+    assert_eq!(
+        answer.body["details"],
+        json!([{"field": "srcUserId", "reason": "must be given only once"}])
+    );
+    let body = r#"{"srcUserId":"a","dstUserId":"b","own":1,"own":2}"#;
+    app.create(body).send().await.task_id();
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_number_with_the_value_of_an_integer_is_that_integer() {
+    let app = TestApp::dev().await;
+    for number in ["0", "0.0", "0e5", "-0"] {
+        let body = format!(r#"{{"taskType":{number},"srcUserId":"a","dstUserId":"b"}}"#);
+        app.create(&body).send().await.task_id();
+    }
+    for number in ["0.5", "1e-1", "true", "\"0\""] {
+        let body = format!(r#"{{"taskType":{number},"srcUserId":"a","dstUserId":"b"}}"#);
+        let answer = app.create(&body).send().await;
+        let reason = json!([{"field": "taskType", "reason": "must be an integer"}]);
+        assert_eq!(answer.body["details"], reason, "{number}");
+    }
     app.stop().await;
 }

@@ -230,6 +230,30 @@ async fn every_request_is_logged_with_its_trace_id_and_without_secrets() {
     assert!(!log.contains("secret"), "{log}");
 }
 
+#[tokio::test]
+async fn the_log_of_a_refused_signature_names_the_host_and_what_was_signed_over() {
+    let service = Service::start(|command| admit(command, "top-secret-token"));
+    let host = service.address.to_string();
+    let call = Call::create(service.address, TRANSFER).header("X-Traceid", "trace-me");
+    let answer = call.signed("console", "a-wrong-secret").send().await;
+    assert_eq!(answer.status, 401);
+    assert_eq!(answer.body.get("details"), None);
+    let (_, log) = service.end("TERM");
+    let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
+    let line = lines
+        .into_iter()
+        .find(|line: &Value| line["trace_id"] == "trace-me")
+        .expect("a line");
+    assert_eq!(
+        line["error"],
+        format!(
+            "unauthenticated: unknown app or wrong signature; \
+             signed over host;x-date;x-user-id, with the Host {host}"
+        )
+    );
+    assert!(!log.contains("Signature="), "{log}");
+}
+
 /// The lines of these requests, told by their trace ids.
 fn lines_of<'a>(log: &str, trace_ids: impl IntoIterator<Item = &'a str>) -> Vec<Value> {
     let lines: Vec<Value> = log

@@ -12,9 +12,11 @@ use super::{document, operations};
 /// One of each kind.
 fn errors() -> Vec<ApiError> {
     vec![
-        ApiError::InvalidParameters(vec![Violation::new("dstUserId", Reason::Missing)]),
+        ApiError::from(Violation::new("dstUserId", Reason::Missing)),
         ApiError::Malformed(Malformed::NotJson),
-        ApiError::Unauthenticated(""),
+        ApiError::Malformed(Malformed::DifferentHosts),
+        ApiError::Unauthenticated("".into()),
+        ApiError::DateOutsideWindow(Violation::new("X-Date", Reason::Missing).into()),
         ApiError::Forbidden,
         ApiError::RouteNotFound,
         ApiError::TaskNotFound,
@@ -22,6 +24,7 @@ fn errors() -> Vec<ApiError> {
         ApiError::RequestTimeout,
         ApiError::BodyTooLarge,
         ApiError::UnsupportedMediaType,
+        ApiError::UnsupportedEncoding,
         ApiError::IdempotencyMismatch,
         ApiError::internal(std::fmt::Error),
         ApiError::unavailable(std::fmt::Error),
@@ -35,6 +38,7 @@ fn calls(error: &ApiError) -> &'static [&'static str] {
         ApiError::InvalidParameters(_)
         | ApiError::Malformed(_)
         | ApiError::Unauthenticated(_)
+        | ApiError::DateOutsideWindow(_)
         | ApiError::Forbidden
         | ApiError::MethodNotAllowed
         | ApiError::RequestTimeout
@@ -43,7 +47,9 @@ fn calls(error: &ApiError) -> &'static [&'static str] {
         | ApiError::Unavailable(_) => &[CREATE, LIST, DETAIL, RESULT, RECIPIENT],
         ApiError::TaskNotFound => &[DETAIL, RESULT, RECIPIENT],
         ApiError::RouteNotFound => &[DETAIL, RECIPIENT],
-        ApiError::UnsupportedMediaType | ApiError::IdempotencyMismatch => &[CREATE],
+        ApiError::UnsupportedMediaType
+        | ApiError::UnsupportedEncoding
+        | ApiError::IdempotencyMismatch => &[CREATE],
     }
 }
 

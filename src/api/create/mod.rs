@@ -4,10 +4,12 @@ mod body;
 mod request;
 
 use axum::extract::State;
+use http::{HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 use utoipa::openapi::path::ParameterBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use self::body::CreateBody;
 use self::request::{CreateRequest, MAX_KEY_LENGTH};
@@ -22,6 +24,9 @@ use crate::web::error::ApiError;
 
 /// The path of the create call.
 pub const PATH: &str = "/koodrive/ose/v1/task/create";
+
+/// Says that an answer is given again.
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The call, named as KooDrive's reference names it.
 pub(super) fn call() -> Call<TaskService> {
@@ -41,6 +46,13 @@ pub(super) fn call() -> Call<TaskService> {
             recipient::ID,
             "src_user_id",
             "$request.body#/srcUserId",
+        )
+        .answer_header(
+            "Idempotency-Replayed",
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .enum_values(Some(["true"])),
+            "There if this answer was given before, to the same request.",
         )
         .error(ApiError::IdempotencyMismatch)
 }
@@ -67,14 +79,17 @@ async fn create(
     Context(context): Context,
     request: CreateRequest,
 ) -> Result<Answer<CreateAnswer>, ApiError> {
-    let task_id = tasks.create(request.task, request.idempotency).await?;
-    context.note_task(task_id);
-    Ok(Answer::new(
-        &context,
-        CreateAnswer {
-            task_id: task_id.to_string(),
-        },
-    ))
+    let created = tasks.create(request.task, request.idempotency).await?;
+    context.note_task(created.id);
+    let answer = CreateAnswer {
+        task_id: created.id.to_string(),
+    };
+    let answer = Answer::new(&context, answer);
+    Ok(if created.is_replayed {
+        answer.with_header(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"))
+    } else {
+        answer
+    })
 }
 
 impl From<CreateError> for ApiError {

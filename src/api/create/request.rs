@@ -1,18 +1,16 @@
 //! The create call's request: its key and its body, read and checked.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use http::{HeaderMap, header};
-use serde::Deserialize;
+use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
-use crate::api::loose::Loose;
 use crate::api::values::TaskTypeNumber;
 use crate::auth::Caller;
 use crate::task::idempotency::{Idempotency, Key};
 use crate::task::{Identifier, NewTask, TaskParameters, TaskType};
-use crate::web::body;
 use crate::web::context::RequestContext;
-use crate::web::error::{ApiError, Malformed, Reason, Violation};
+use crate::web::error::{ApiError, Reason, Violation, Violations};
+use crate::web::json::{self, Object};
 
 /// The most characters of an `Idempotency-Key`.
 pub(super) const MAX_KEY_LENGTH: usize = 255;
@@ -33,12 +31,11 @@ impl<S: Send + Sync> FromRequest<S> for CreateRequest {
         let (mut parts, request_body) = request.into_parts();
         let context = RequestContext::of(&parts.extensions)?;
         let caller = Caller::from_request_parts(&mut parts, state).await?;
-        require_json(&parts.headers)?;
-        let bytes = body::read(request_body, &context).await?;
-        let fields = parse(&bytes)?;
+        let bytes = json::read(&parts.headers, request_body, &context).await?;
+        let fields = Object::parse(&bytes)?;
 
         let key = idempotency_key(&parts.headers);
-        let (parameters, key) = match (fields.parameters(), key) {
+        let (parameters, key) = match (parameters(&fields), key) {
             (Ok(parameters), Ok(key)) => (parameters, key),
             (parameters, key) => {
                 let mut violations = parameters.err().unwrap_or_default();
@@ -88,99 +85,52 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&[u8]>, Violation> {
     }
 }
 
-/// Refuses a body that is declared as anything but JSON; no declaration is one
-/// of JSON.
-fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
-    let mut declared = headers.get_all(header::CONTENT_TYPE).iter();
-    let is_json = declared.all(|value| {
-        let essence = value.to_str().ok().and_then(|text| text.split(';').next());
-        essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
-    });
-    if is_json {
-        Ok(())
-    } else {
-        Err(ApiError::UnsupportedMediaType)
+/// The parameters, or every violation. The fields of the other task type are
+/// ignored.
+fn parameters(body: &Object<'_>) -> Result<TaskParameters, Violations> {
+    let task_type = match body.integer("taskType")? {
+        None => TaskType::TransferAndDeletion,
+        Some(number) => TaskTypeNumber::task_type(number)
+            .ok_or(Violation::new("taskType", Reason::UnknownTaskType))?,
+    };
+    match task_type {
+        TaskType::TransferAndDeletion => transfer(body),
+        TaskType::BatchImport => batch_import(body),
     }
 }
 
-/// The body's fields, not yet judged. Unknown ones are ignored.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Fields<'a> {
-    #[serde(borrow, default)]
-    task_type: Loose<'a>,
-    #[serde(borrow, default)]
-    src_user_id: Loose<'a>,
-    #[serde(borrow, default)]
-    dst_user_id: Loose<'a>,
-    #[serde(borrow, default)]
-    result_id: Loose<'a>,
-    #[serde(borrow, default)]
-    org_id: Loose<'a>,
-    #[serde(borrow, default)]
-    org_user_id: Loose<'a>,
-}
-
-fn parse(body: &[u8]) -> Result<Fields<'_>, ApiError> {
-    let first = body.trim_ascii_start().first();
-    if first == Some(&b'{') {
-        return serde_json::from_slice(body).map_err(|_| ApiError::Malformed(Malformed::NotJson));
-    }
-    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
-    Err(ApiError::Malformed(if is_json {
-        Malformed::NotAnObject
-    } else {
-        Malformed::NotJson
-    }))
-}
-
-impl Fields<'_> {
-    /// The parameters, or every violation. The fields of the other task type
-    /// are ignored.
-    fn parameters(&self) -> Result<TaskParameters, Vec<Violation>> {
-        match self.task_type {
-            Loose::Missing => self.transfer(),
-            Loose::Integer(number) => match TaskTypeNumber::task_type(number) {
-                Some(TaskType::TransferAndDeletion) => self.transfer(),
-                Some(TaskType::BatchImport) => self.batch_import(),
-                None => Err(vec![Violation::new("taskType", Reason::UnknownTaskType)]),
-            },
-            _ => Err(vec![Violation::new("taskType", Reason::NotAnInteger)]),
+fn transfer(body: &Object<'_>) -> Result<TaskParameters, Violations> {
+    match (identifier(body, "srcUserId"), identifier(body, "dstUserId")) {
+        (Ok(src), Ok(dst)) if src == dst => {
+            Err(Violation::new("dstUserId", Reason::SameAsSource).into())
         }
-    }
-
-    fn transfer(&self) -> Result<TaskParameters, Vec<Violation>> {
-        match (
-            self.src_user_id.identifier("srcUserId"),
-            self.dst_user_id.identifier("dstUserId"),
-        ) {
-            (Ok(src), Ok(dst)) if src == dst => {
-                Err(vec![Violation::new("dstUserId", Reason::SameAsSource)])
-            }
-            (Ok(src_user_id), Ok(dst_user_id)) => Ok(TaskParameters::Transfer {
-                src_user_id,
-                dst_user_id,
-            }),
-            (src, dst) => Err(violations([src, dst])),
-        }
-    }
-
-    fn batch_import(&self) -> Result<TaskParameters, Vec<Violation>> {
-        match (
-            self.result_id.identifier("resultId"),
-            self.org_id.identifier("orgId"),
-            self.org_user_id.identifier("orgUserId"),
-        ) {
-            (Ok(result_id), Ok(org_id), Ok(org_user_id)) => Ok(TaskParameters::BatchImport {
-                result_id,
-                org_id,
-                org_user_id,
-            }),
-            (result, org, org_user) => Err(violations([result, org, org_user])),
-        }
+        (Ok(src_user_id), Ok(dst_user_id)) => Ok(TaskParameters::Transfer {
+            src_user_id,
+            dst_user_id,
+        }),
+        (src, dst) => Err(violations([src, dst])),
     }
 }
 
-fn violations<const N: usize>(fields: [Result<Identifier, Violation>; N]) -> Vec<Violation> {
+fn batch_import(body: &Object<'_>) -> Result<TaskParameters, Violations> {
+    match (
+        identifier(body, "resultId"),
+        identifier(body, "orgId"),
+        identifier(body, "orgUserId"),
+    ) {
+        (Ok(result_id), Ok(org_id), Ok(org_user_id)) => Ok(TaskParameters::BatchImport {
+            result_id,
+            org_id,
+            org_user_id,
+        }),
+        (result, org, org_user) => Err(violations([result, org, org_user])),
+    }
+}
+
+fn identifier(body: &Object<'_>, field: &'static str) -> Result<Identifier, Violation> {
+    body.identifier(field, Reason::NotAnIdentifier)
+}
+
+fn violations<const N: usize>(fields: [Result<Identifier, Violation>; N]) -> Violations {
     fields.into_iter().filter_map(Result::err).collect()
 }

@@ -11,14 +11,17 @@ use crate::task::TaskId;
 use crate::task::list::{Filter, Order, Page};
 use crate::web::call::{query, schema};
 use crate::web::error::{ApiError, Reason};
-use crate::web::query::Query;
+use crate::web::json;
+use crate::web::query::{MAX_VALUES, Query};
 
 /// The most tasks of a page, and as many as there are without `pageSize`.
 const MAX_PAGE_SIZE: u16 = 100;
 
 /// The parameters as the document shows them.
 pub(super) fn parameters() -> [ParameterBuilder; 5] {
-    let statuses = ArrayBuilder::new().items(schema::of::<StatusNumber>());
+    let statuses = ArrayBuilder::new()
+        .items(schema::of::<StatusNumber>())
+        .max_items(Some(MAX_VALUES));
     let page_size = schema::integer()
         .minimum(Some(1))
         .maximum(Some(MAX_PAGE_SIZE))
@@ -68,11 +71,11 @@ impl<S: Sync> FromRequestParts<S> for ListQuery {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let mut query = Query::parse(parts.uri.query());
         let task_type = query.one("taskType", |text| {
-            let number = text.parse().map_err(|_| Reason::NotAnInteger)?;
+            let number = json::integer(text).ok_or(Reason::NotAnInteger)?;
             TaskTypeNumber::task_type(number).ok_or(Reason::UnknownTaskType)
         });
         let statuses = query.list("status", |text| {
-            let number = text.trim().parse().map_err(|_| Reason::UnknownStatus)?;
+            let number = json::integer(text.trim()).ok_or(Reason::UnknownStatus)?;
             let mut statuses = StatusNumber::statuses(number).peekable();
             match statuses.peek() {
                 Some(_) => Ok(statuses),
@@ -80,9 +83,10 @@ impl<S: Sync> FromRequestParts<S> for ListQuery {
             }
         });
         let statuses: Vec<_> = statuses.into_iter().flatten().collect();
-        let size = query.one("pageSize", |text| match text.parse() {
-            Ok(size @ 1..=MAX_PAGE_SIZE) => Ok(size),
-            _ => Err(Reason::NotAPageSize),
+        let size = query.one("pageSize", |text| {
+            let size = json::integer(text).and_then(|number| u16::try_from(number).ok());
+            size.filter(|size| (1..=MAX_PAGE_SIZE).contains(size))
+                .ok_or(Reason::NotAPageSize)
         });
         let after: Option<TaskId> = query.one("pageCursor", |text| {
             text.parse().map_err(|_| Reason::NotACursor)

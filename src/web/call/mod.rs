@@ -16,6 +16,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::link::{Link, LinkBuilder};
 use utoipa::openapi::path::{HttpMethod, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
@@ -166,9 +167,11 @@ impl<S: Clone + Send + Sync + 'static> Call<S> {
             .required(Some(Required::True));
         self.description.body = Some(body.build());
         self.error(invalid())
+            .error(ApiError::Malformed(Malformed::NotUtf8))
             .error(ApiError::Malformed(Malformed::NotJson))
             .error(ApiError::Malformed(Malformed::NotAnObject))
             .error(ApiError::UnsupportedMediaType)
+            .error(ApiError::UnsupportedEncoding)
             .schemas::<T>()
     }
 
@@ -182,6 +185,26 @@ impl<S: Clone + Send + Sync + 'static> Call<S> {
         let answer = response::with_body(description, content.build());
         self.description.answers.push(("200", answer));
         self.schemas::<Answer<T>>()
+    }
+
+    /// Says that the answer may carry a header beyond those that every answer
+    /// has.
+    #[must_use]
+    pub fn answer_header(
+        mut self,
+        name: &str,
+        schema: impl Into<RefOr<Schema>>,
+        description: &str,
+    ) -> Self {
+        let header = HeaderBuilder::new()
+            .schema(Some(schema))
+            .description(Some(description))
+            .build();
+        let answers = self.description.answers.into_iter();
+        self.description.answers = answers
+            .map(|(status, answer)| (status, answer.header(name, header.clone())))
+            .collect();
+        self
     }
 
     /// Says that a parameter of the call `to` (its id) can be taken from this
@@ -217,7 +240,7 @@ impl<S: Clone + Send + Sync + 'static> Call<S> {
 
 /// A request with an invalid parameter, as an example.
 pub(super) fn invalid() -> ApiError {
-    ApiError::InvalidParameters(vec![Violation::new("dstUserId", Reason::Missing)])
+    Violation::new("dstUserId", Reason::Missing).into()
 }
 
 /// Calls that belong together.

@@ -1,0 +1,270 @@
+//! JSON bodies: a request's object, whose fields are taken as they come, so that
+//! every one that is wrong can be told and not just the first.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use axum::body::{Body, Bytes};
+use http::{HeaderMap, HeaderName, header};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::body;
+use super::context::RequestContext;
+use super::error::{ApiError, Malformed, Reason, Violation};
+
+/// The bytes of a body that is declared as JSON, or not declared at all.
+///
+/// # Errors
+///
+/// [`ApiError::UnsupportedMediaType`], [`ApiError::UnsupportedEncoding`], and
+/// those of [`body::read`].
+pub async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    context: &RequestContext,
+) -> Result<Bytes, ApiError> {
+    let is_json = |value: &str| {
+        let essence = value.split(';').next().unwrap_or_default();
+        essence.trim().eq_ignore_ascii_case("application/json")
+    };
+    let is_plain = |value: &str| {
+        let mut codings = value.split(',');
+        codings.all(|coding| coding.trim().eq_ignore_ascii_case("identity"))
+    };
+    if !every_value(headers, header::CONTENT_TYPE, is_json) {
+        return Err(ApiError::UnsupportedMediaType);
+    }
+    if !every_value(headers, header::CONTENT_ENCODING, is_plain) {
+        return Err(ApiError::UnsupportedEncoding);
+    }
+    body::read(body, context).await
+}
+
+/// Whether every value of a header is as it should be; an empty one counts as
+/// absent.
+fn every_value(headers: &HeaderMap, name: HeaderName, is_good: impl Fn(&str) -> bool) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter(|value| !value.as_bytes().trim_ascii().is_empty())
+        .all(|value| value.to_str().is_ok_and(&is_good))
+}
+
+/// The fields of a JSON object, in their order, with those that are there twice.
+/// Fields that nobody asks for are ignored.
+#[derive(Debug)]
+pub struct Object<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+
+/// A field's value, as far as the contract tells values apart.
+#[derive(Debug, Clone, PartialEq)]
+enum Value<'a> {
+    Null,
+    Text(Cow<'a, str>),
+    Integer(i64),
+    /// A number that is no `i64`.
+    Number,
+    /// A boolean, an array or an object.
+    Other,
+}
+
+impl<'a> Object<'a> {
+    /// Reads a body.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::Malformed`] if it is not UTF-8, not JSON or not an object.
+    pub fn parse(body: &'a [u8]) -> Result<Self, ApiError> {
+        let malformed = |why| Err(ApiError::Malformed(why));
+        let Ok(text) = std::str::from_utf8(body) else {
+            return malformed(Malformed::NotUtf8);
+        };
+        if body.trim_ascii_start().first() == Some(&b'{') {
+            return serde_json::from_str(text).or(malformed(Malformed::NotJson));
+        }
+        match serde_json::from_str::<IgnoredAny>(text) {
+            Ok(_) => malformed(Malformed::NotAnObject),
+            Err(_) => malformed(Malformed::NotJson),
+        }
+    }
+
+    /// The identifier that this field must be, a string; `otherwise` is what is
+    /// wrong with a string that is none.
+    ///
+    /// # Errors
+    ///
+    /// Why it is none. Absent, null, empty and blank are missing.
+    pub fn identifier<T: FromStr>(
+        &self,
+        field: &'static str,
+        otherwise: Reason,
+    ) -> Result<T, Violation> {
+        let reason = match self.value(field)? {
+            None => Reason::Missing,
+            Some(Value::Text(text)) if text.trim().is_empty() => Reason::Missing,
+            Some(Value::Text(text)) => match text.parse() {
+                Ok(identifier) => return Ok(identifier),
+                Err(_) => otherwise,
+            },
+            Some(Value::Integer(_) | Value::Number) => Reason::NumberForIdentifier,
+            Some(_) => Reason::NotAString,
+        };
+        Err(Violation::new(field, reason))
+    }
+
+    /// The integer that this field must be; `None` if it is absent or null.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::NotAnInteger`], also for one that is no `i64`.
+    pub fn integer(&self, field: &'static str) -> Result<Option<i64>, Violation> {
+        match self.value(field)? {
+            None => Ok(None),
+            Some(Value::Integer(number)) => Ok(Some(*number)),
+            Some(_) => Err(Violation::new(field, Reason::NotAnInteger)),
+        }
+    }
+
+    /// The one value of this field that is not null.
+    fn value(&self, field: &'static str) -> Result<Option<&Value<'a>>, Violation> {
+        let mut values = self.0.iter().filter(|(name, _)| name == field);
+        let value = values.next().map(|(_, value)| value);
+        match values.next() {
+            Some(_) => Err(Violation::new(field, Reason::Repeated)),
+            None => Ok(value.filter(|value| **value != Value::Null)),
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Object<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+                let mut fields = Vec::with_capacity(4);
+                while let Some((Name(name), value)) = map.next_entry()? {
+                    fields.push((name, value));
+                }
+                Ok(Object(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The text as it stands: a number of any size is a number.
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        Ok(match json.bytes().next() {
+            Some(b'n') => Self::Null,
+            // A string that is no Unicode text, such as half a surrogate pair,
+            // is none that anybody may be called by.
+            Some(b'"') => {
+                serde_json::from_str(json).map_or(Self::Text("\u{fffd}".into()), Self::Text)
+            }
+            Some(b'-' | b'0'..=b'9') => integer(json).map_or(Self::Number, Self::Integer),
+            _ => Self::Other,
+        })
+    }
+}
+
+/// The integer that this JSON number is the same as: `1`, `1.0` and `10e-1` are
+/// one. `None` if it is no JSON number, no integer or no `i64`.
+#[must_use]
+pub fn integer(text: &str) -> Option<i64> {
+    // Without white space around it, which JSON lets stand there.
+    let number: &RawValue = serde_json::from_str(text).ok()?;
+    if number.get() != text || !text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+        return None;
+    }
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_end_matches('0');
+    if significant.is_empty() || significant == "-" {
+        return Some(0);
+    }
+    let zeros = i64::try_from(digits.len().checked_sub(significant.len())?).ok()?;
+    let fraction = i64::try_from(fraction.len()).ok()?;
+    let exponent: i64 = exponent.parse().ok()?;
+    let power = exponent.checked_add(zeros)?.checked_sub(fraction)?;
+    let factor = 10_i64.checked_pow(u32::try_from(power).ok()?)?;
+    significant.parse::<i64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_number_with_the_value_of_an_integer_is_that_integer() {
+        for (text, value) in [
+            ("0", 0),
+            ("-0", 0),
+            ("0.0", 0),
+            ("0e999999999999999999999", 0),
+            ("1.0", 1),
+            ("1e0", 1),
+            ("10E-1", 1),
+            ("0.1e+1", 1),
+            ("-1.50e1", -15),
+            ("1000", 1000),
+            ("9223372036854775807", i64::MAX),
+            ("9.223372036854775807e18", i64::MAX),
+        ] {
+            assert_eq!(integer(text), Some(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_number_or_no_integer_is_none() {
+        for text in [
+            "",
+            " 1",
+            "1 ",
+            "+5",
+            "007",
+            "1.",
+            ".5",
+            "1.5",
+            "1e-1",
+            "1e19",
+            "0x1",
+            "\"1\"",
+            "null",
+            "1.00000000000000000001",
+            "9223372036854775808",
+            "1e99999999999999999999",
+            "١",
+        ] {
+            assert_eq!(integer(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_spelling_of_an_integer_is_that_integer(
+            number in -1_000_000_000_i64..1_000_000_000, zeros in 1_usize..6
+        ) {
+            let shifted = format!("{number}{}e-{zeros}", "0".repeat(zeros));
+            prop_assert_eq!(integer(&shifted), Some(number));
+            prop_assert_eq!(integer(&format!("{number}.{}", "0".repeat(zeros))), Some(number));
+        }
+    }
+}
