@@ -130,5 +130,9 @@ fn write_run(connection: &Connection, level: u32, entries: &mut [Entry]) -> rusq
         let id = i64::from(run) << 32 | position(&block[0]).cast_signed();
         insert.execute(params![id, bytes])?;
     }
+    connection.execute(
+        "UPDATE index_state SET indexed_to = max(indexed_to, ?2) WHERE kind = ?1",
+        params![SOURCE_USERS, last_task_id],
+    )?;
     Ok(())
 }

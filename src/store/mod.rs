@@ -2,6 +2,7 @@
 //! implement [`crate::task::repository`].
 
 pub mod memory;
+mod nodes;
 pub mod postgres;
 mod queue;
 mod row;

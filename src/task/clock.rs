@@ -1,7 +1,8 @@
 //! The wall clock, replaceable so that the rules that depend on it can be
 //! tested.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -9,6 +10,13 @@ use jiff::Timestamp;
 pub trait Clock: Send + Sync + 'static {
     /// The current time.
     fn now(&self) -> Timestamp;
+
+    /// The time that has passed since some moment before: it never steps,
+    /// whatever the wall clock does.
+    fn elapsed(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
+    }
 }
 
 /// A clock that parts of the service share.

@@ -32,7 +32,7 @@ const EPOCH_MILLIS: i64 = 1_546_272_000_000;
 
 /// How far the clock may step back before ids are refused instead of waited
 /// for.
-const MAX_STEP_BACK: Duration = Duration::from_secs(1);
+pub const MAX_STEP_BACK: Duration = Duration::from_secs(1);
 
 /// The id of a task: a positive signed 64-bit integer, decimal on the wire.
 ///

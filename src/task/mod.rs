@@ -8,6 +8,7 @@ pub mod id;
 pub mod idempotency;
 pub mod identifier;
 pub mod import;
+pub mod key_expiry;
 pub mod life_cycle;
 pub mod list;
 pub mod repository;

@@ -92,6 +92,8 @@ pub enum ApplyError {
 /// reader never sees a task appear behind one that it saw before. Where several
 /// instances share a database this holds for the tasks of each; those of another
 /// can appear behind by as much as a commit takes and the clocks differ.
+/// Tasks that were made while the clock was ahead keep their ids: those that are
+/// made once it was set back come before them.
 pub trait TaskRepository: Send + Sync + 'static {
     /// Keeps `task` under a new id, unless `idempotency` shows that the same
     /// request did so within [`super::idempotency::WINDOW`].

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kootask::store::StoreContext;
-use kootask::task::clock::Clock;
+use kootask::task::clock::{Clock, SystemClock};
 use kootask::task::idempotency::{Idempotency, Key};
 use kootask::task::life_cycle::{Command, Step};
 use kootask::task::repository::{ApplyError, Created, StoreError, TaskRepository};
@@ -29,18 +29,28 @@ const NODE: u16 = 337;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The machine's clock, moved: it goes on, as it must where more ids are drawn
-/// than a millisecond has.
+/// than a millisecond has. In milliseconds.
 #[derive(Default)]
-struct MovedClock(AtomicI64);
+struct MovedClock {
+    set: AtomicI64,
+    passed: AtomicI64,
+}
 
 impl MovedClock {
     fn new() -> Arc<Self> {
         Arc::default()
     }
 
+    /// Somebody sets the clock.
     fn move_by(&self, by: SignedDuration) {
-        self.0
+        self.set
             .fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// Time passes.
+    fn pass(&self, time: SignedDuration) {
+        self.passed
+            .fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     fn context(self: &Arc<Self>, node: u16) -> StoreContext {
@@ -58,7 +68,13 @@ impl MovedClock {
 
 impl Clock for MovedClock {
     fn now(&self) -> Timestamp {
-        Timestamp::now() + SignedDuration::from_millis(self.0.load(Ordering::SeqCst))
+        let moved = [&self.set, &self.passed].map(|by| by.load(Ordering::SeqCst));
+        Timestamp::now() + SignedDuration::from_millis(moved.iter().sum())
+    }
+
+    fn elapsed(&self) -> Duration {
+        let passed = self.passed.load(Ordering::SeqCst);
+        SystemClock.elapsed() + Duration::from_millis(passed.try_into().unwrap())
     }
 }
 

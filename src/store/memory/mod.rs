@@ -8,11 +8,13 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use self::state::State;
+use super::nodes::{Held, OwnNodes};
 use super::{StoreContext, when_an_id_is_free};
 use crate::task::attempt::History;
-use crate::task::id::IdGenerator;
-use crate::task::idempotency::{self, Idempotency};
+use crate::task::id::IdError;
+use crate::task::idempotency::Idempotency;
 use crate::task::import::ImportFailure;
+use crate::task::key_expiry::KeyExpiry;
 use crate::task::life_cycle::Command;
 use crate::task::list::Page;
 use crate::task::repository::{ApplyError, Created, StoreError, TaskRepository};
@@ -21,9 +23,11 @@ use crate::task::{Identifier, NewTask, Task, TaskId, TenantId};
 
 /// Tasks in memory.
 pub struct MemoryStore {
-    ids: IdGenerator,
+    ids: OwnNodes,
     context: StoreContext,
     state: Mutex<State>,
+    /// Locked within the state.
+    key_expiry: Mutex<KeyExpiry>,
 }
 
 impl MemoryStore {
@@ -31,7 +35,12 @@ impl MemoryStore {
     #[must_use]
     pub fn new(context: StoreContext) -> Self {
         Self {
-            ids: IdGenerator::new(context.node.unwrap_or(0), None, context.clock.clone()),
+            ids: OwnNodes::new(
+                context.node.unwrap_or(0),
+                &Held::default(),
+                context.clock.clone(),
+            ),
+            key_expiry: Mutex::new(KeyExpiry::resume(Vec::new(), context.clock.elapsed())),
             context,
             state: Mutex::default(),
         }
@@ -48,6 +57,16 @@ impl MemoryStore {
         }
     }
 
+    /// The first task whose key has not expired.
+    fn first_kept(&self) -> TaskId {
+        let clock = &self.context.clock;
+        let mut expiry = self
+            .key_expiry
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        TaskId::first_at(expiry.observe(clock.now(), clock.elapsed()))
+    }
+
     fn try_create(
         &self,
         task: &mut Option<NewTask>,
@@ -55,13 +74,19 @@ impl MemoryStore {
     ) -> Result<Created, StoreError> {
         let mut state = self.state()?;
         if let Some(idempotency) = idempotency {
-            let expired = idempotency::expiry(self.context.clock.now());
-            state.forget_keys_before(TaskId::first_at(expired));
+            state.forget_keys_before(self.first_kept());
             if let Some(first) = state.first_use(idempotency) {
                 return Ok(first);
             }
         }
-        let id = self.ids.next_id()?;
+        let id = match self.ids.next_id() {
+            Err(IdError::ClockBehind(_)) => {
+                let later = OwnNodes::first_later(&self.context.clock);
+                self.ids.change(&state.held(later))?;
+                self.ids.next_id()?
+            }
+            drawn => drawn?,
+        };
         if let Some(task) = task.take() {
             state.insert(Task::new(id, task), idempotency);
         }

@@ -6,6 +6,7 @@ use std::ops::Bound;
 
 use jiff::Timestamp;
 
+use crate::store::nodes::Held;
 use crate::task::attempt::{Fence, History};
 use crate::task::idempotency::{Digest, Idempotency};
 use crate::task::import::ImportFailure;
@@ -42,6 +43,15 @@ impl State {
     pub(super) fn forget_keys_before(&mut self, first_kept: TaskId) {
         while let Some((_, key)) = self.key_order.pop_front_if(|(id, _)| *id < first_kept) {
             self.keys.remove(&key);
+        }
+    }
+
+    /// What is held, seen from this id.
+    pub(super) fn held(&self, later: TaskId) -> Held {
+        Held {
+            last: self.tasks.range(..later).next_back().map(|(id, _)| *id),
+            newest: self.tasks.last_key_value().map(|(id, _)| *id),
+            later: self.tasks.range(later..).map(|(id, _)| id.node()).collect(),
         }
     }
 

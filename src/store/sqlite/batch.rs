@@ -29,8 +29,8 @@ pub(super) struct Batch<'a> {
     connection: &'a Connection,
     fingerprints: &'a Fingerprints,
     keys: &'a Index,
-    /// The id below which keys have expired.
-    expired: i64,
+    /// The first id whose key has not expired.
+    first_kept: i64,
     /// The keys of this very batch.
     own_keys: HashMap<Digest, (TaskId, Digest)>,
     key_entries: Vec<Entry>,
@@ -42,7 +42,7 @@ impl<'a> Batch<'a> {
         connection: &'a Connection,
         fingerprints: &'a Fingerprints,
         keys: &'a Index,
-        expired: i64,
+        first_kept: i64,
     ) -> rusqlite::Result<Self> {
         Ok(Self {
             insert_task: connection.prepare_cached(INSERT_TASK)?,
@@ -50,7 +50,7 @@ impl<'a> Batch<'a> {
             connection,
             fingerprints,
             keys,
-            expired,
+            first_kept,
             own_keys: HashMap::new(),
             key_entries: Vec::new(),
             source_user_entries: Vec::new(),
@@ -222,7 +222,7 @@ impl<'a> Batch<'a> {
             return Ok(Some(*first));
         }
         for task_id in self.keys.find(self.connection, fingerprint)? {
-            if task_id < self.expired {
+            if task_id < self.first_kept {
                 continue;
             }
             let row: Option<(Digest, Digest)> = self

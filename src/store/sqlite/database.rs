@@ -4,18 +4,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 use super::batch::Batch;
+use super::expiry::Expiry;
 use super::files::{DatabaseFile, identity, look};
-use super::index::{Entry, Fingerprints, Index, IndexKind, SharedTail};
+use super::index::{Entry, Fingerprints, Index, IndexKind, SharedMemtable};
 use super::log::Log;
 use super::work::{Done, Work};
+use crate::store::nodes::{Held, OwnNodes};
 use crate::store::queue::Job;
 use crate::store::row::{self, Code, CorruptRow};
 use crate::task::clock::SharedClock;
-use crate::task::idempotency;
 use crate::task::repository::StoreError;
 use crate::task::{TaskId, TaskParameters, TaskType};
 
@@ -66,13 +66,14 @@ pub(super) struct Source {
     /// write to, least of all with our log beside it.
     identity: (u64, u64),
     clock: SharedClock,
-    source_users: SharedTail,
+    source_users: SharedMemtable,
 }
 
 /// The open database.
 pub(super) struct Database {
     connection: Connection,
     log: Log,
+    expiry: Expiry,
     fingerprints: Fingerprints,
     keys: Index,
     source_users: Index,
@@ -86,7 +87,7 @@ impl Source {
         path: &Path,
         file: DatabaseFile,
         clock: SharedClock,
-        source_users: SharedTail,
+        source_users: SharedMemtable,
     ) -> Result<Self, DatabaseError> {
         Ok(Self {
             path: path.to_owned(),
@@ -113,7 +114,7 @@ impl Source {
         let connection = Connection::open_with_flags(
             &self.path,
             // Never creates: a file that is gone must not come back empty.
-            rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
@@ -121,6 +122,7 @@ impl Source {
         let mut database = Database {
             source: self.clone(),
             log: Log::begin(&connection, &self.file)?,
+            expiry: Expiry::load(&connection, self.clock.clone())?,
             fingerprints: Fingerprints::load(&connection)?,
             keys: Index::load(&connection, IndexKind::IdempotencyKey)?,
             source_users: Index::load(&connection, IndexKind::SourceUser)?,
@@ -139,18 +141,14 @@ impl Database {
         &self.source
     }
 
-    /// The newest task's id.
-    pub(super) fn last_task_id(&self) -> Result<Option<TaskId>, DatabaseError> {
-        let last: Option<i64> =
-            self.connection
-                .query_row("SELECT max(id) FROM task", [], |row| row.get(0))?;
-        Ok(last.and_then(TaskId::new))
+    /// The ids in it, seen from now.
+    pub(super) fn held(&self) -> rusqlite::Result<Held> {
+        held(&self.connection, OwnNodes::first_later(&self.source.clock))
     }
 
     fn load_young_keys(&mut self) -> Result<(), DatabaseError> {
-        // The first id that has not expired is to be kept.
-        let expired = Self::expired(self.source.clock.now());
-        let after = self.keys.last_indexed().max(expired.saturating_sub(1));
+        let first_kept = self.expiry.first_kept();
+        let after = self.keys.indexed_to().max(first_kept.saturating_sub(1));
         let mut statement = self
             .connection
             .prepare("SELECT key_digest, task_id FROM idempotency WHERE task_id > ?1")?;
@@ -169,7 +167,7 @@ impl Database {
             "SELECT id, tenant_id, init_params FROM task WHERE id > ?1 AND task_type = ?2",
         )?;
         let transfer = TaskType::TransferAndDeletion.code();
-        let mut rows = statement.query(params![self.source_users.last_indexed(), transfer])?;
+        let mut rows = statement.query(params![self.source_users.indexed_to(), transfer])?;
         let mut entries = Vec::new();
         let mut unreadable: u64 = 0;
         while let Some(row) = rows.next()? {
@@ -197,11 +195,6 @@ impl Database {
         Ok(())
     }
 
-    /// The id below which idempotency keys have expired at `now`.
-    fn expired(now: Timestamp) -> i64 {
-        TaskId::first_at(idempotency::expiry(now)).get()
-    }
-
     /// The fingerprints of this database.
     pub(super) fn fingerprints(&self) -> Fingerprints {
         self.fingerprints.clone()
@@ -215,20 +208,27 @@ impl Database {
         self.source.check()?;
         self.log.check()?;
         let now = self.source.clock.now();
-        let expired = Self::expired(now);
+        let first_kept = self.expiry.first_kept();
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut batch = Batch::new(&transaction, &self.fingerprints, &self.keys, expired)?;
+        let mut batch = Batch::new(&transaction, &self.fingerprints, &self.keys, first_kept)?;
         let done = jobs
             .iter()
             .map(|job| batch.work(&job.work, now))
             .collect::<Result<_, _>>()?;
         let (key_entries, source_user_entries) = batch.into_entries();
         let rows = jobs.len().max(1);
-        forget_keys(&transaction, expired, rows.saturating_mul(EXPIRED_PER_ROW))?;
-        self.keys.maintain(&transaction, rows, expired)?;
-        self.source_users.maintain(&transaction, rows, 0)?;
+        forget_keys(
+            &transaction,
+            first_kept,
+            rows.saturating_mul(EXPIRED_PER_ROW),
+        )?;
+        self.keys
+            .maintain(&transaction, rows, first_kept, &key_entries)?;
+        self.source_users
+            .maintain(&transaction, rows, 0, &source_user_entries)?;
+        self.expiry.keep(&transaction)?;
         self.log.before_commit(&transaction)?;
         transaction.commit()?;
         self.keys.committed(&key_entries);
@@ -246,13 +246,40 @@ impl Database {
     }
 }
 
-/// Deletes up to `most` keys of tasks before `expired`.
-fn forget_keys(transaction: &Transaction<'_>, expired: i64, most: usize) -> rusqlite::Result<()> {
+/// Deletes up to `most` keys of tasks before `first_kept`.
+fn forget_keys(
+    transaction: &Transaction<'_>,
+    first_kept: i64,
+    most: usize,
+) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
             "DELETE FROM idempotency WHERE task_id IN
              (SELECT task_id FROM idempotency WHERE task_id < ?1 ORDER BY task_id LIMIT ?2)",
         )?
-        .execute(params![expired, i64::try_from(most).unwrap_or(i64::MAX)])?;
+        .execute(params![first_kept, i64::try_from(most).unwrap_or(i64::MAX)])?;
     Ok(())
+}
+
+/// The ids in the database at `path`, seen from `later`.
+pub(super) fn held_at(path: &Path, later: TaskId) -> rusqlite::Result<Held> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    held(&Connection::open_with_flags(path, flags)?, later)
+}
+
+fn held(connection: &Connection, later: TaskId) -> rusqlite::Result<Held> {
+    let newest = |sql: &str, until: i64| -> rusqlite::Result<Option<TaskId>> {
+        let id: Option<i64> = connection.query_row(sql, [until], |row| row.get(0))?;
+        Ok(id.and_then(TaskId::new))
+    };
+    let mut statement = connection.prepare("SELECT id FROM task WHERE id >= ?1")?;
+    let later_nodes = statement
+        .query_map([later.get()], |row| Ok(TaskId::new(row.get(0)?)))?
+        .filter_map(|id| id.map(|id| id.map(TaskId::node)).transpose())
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(Held {
+        last: newest("SELECT max(id) FROM task WHERE id < ?1", later.get())?,
+        newest: newest("SELECT max(id) FROM task WHERE id <= ?1", i64::MAX)?,
+        later: later_nodes,
+    })
 }

@@ -11,6 +11,7 @@
 
 mod batch;
 mod database;
+mod expiry;
 mod files;
 mod index;
 mod log;
@@ -30,15 +31,17 @@ use tokio::signal::unix::SignalKind;
 use self::database::{Database, DatabaseError, Source};
 use self::files::DatabaseFile;
 pub use self::files::Lost;
-use self::index::SharedTail;
+use self::index::SharedMemtable;
 use self::reader::Reader;
 use self::work::{Done, Work};
+use super::nodes::OwnNodes;
 use super::queue::{Pending, Queue};
 use super::row::{NewRow, Request};
 use super::schema::{self, Migrated, SchemaError};
 use super::{StoreContext, when_an_id_is_free};
 use crate::task::attempt::History;
-use crate::task::id::IdGenerator;
+use crate::task::clock::SharedClock;
+use crate::task::id::IdError;
 use crate::task::idempotency::Idempotency;
 use crate::task::import::ImportFailure;
 use crate::task::life_cycle::Command;
@@ -100,7 +103,9 @@ pub enum OpenError {
 
 /// Tasks in a SQLite database.
 pub struct SqliteStore {
-    ids: IdGenerator,
+    ids: OwnNodes,
+    path: PathBuf,
+    clock: SharedClock,
     queue: Arc<WriteQueue>,
     reader: Reader,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -121,12 +126,12 @@ impl SqliteStore {
             path: path.to_owned(),
             error: error.into(),
         };
-        let tail = SharedTail::default();
+        let memtable = SharedMemtable::default();
         let source =
-            Source::new(path, file, context.clock.clone(), tail.clone()).map_err(unreadable)?;
+            Source::new(path, file, context.clock.clone(), memtable.clone()).map_err(unreadable)?;
         let database = source.open().map_err(unreadable)?;
-        let last = database.last_task_id().map_err(unreadable)?;
-        let reader = Reader::new(path, database.fingerprints(), tail);
+        let held = database.held().map_err(|error| unreadable(error.into()))?;
+        let reader = Reader::new(path, database.fingerprints(), memtable);
         let queue = Arc::new(WriteQueue::default());
         let writer =
             spawn_writer(Arc::clone(&queue), database).map_err(|error| OpenError::File {
@@ -134,7 +139,9 @@ impl SqliteStore {
                 error,
             })?;
         Ok(Self {
-            ids: IdGenerator::new(context.node.unwrap_or(0), last, context.clock),
+            ids: OwnNodes::new(context.node.unwrap_or(0), &held, context.clock.clone()),
+            path: path.to_owned(),
+            clock: context.clock,
             queue,
             reader,
             writer: Mutex::new(Some(writer)),
@@ -202,6 +209,16 @@ async fn prepare_schema(path: &Path, migrate: bool) -> Result<Migrated, OpenErro
 }
 
 impl SqliteStore {
+    /// Goes on under another node, since the clock is behind the ids of this one.
+    async fn change_node(&self) -> Result<(), StoreError> {
+        let (path, later) = (self.path.clone(), OwnNodes::first_later(&self.clock));
+        let held = tokio::task::spawn_blocking(move || database::held_at(&path, later))
+            .await
+            .map_err(StoreError::failed)?
+            .map_err(StoreError::failed)?;
+        Ok(self.ids.change(&held)?)
+    }
+
     /// Takes the request in, under the next id; leaves it where it is when there
     /// is no id for it now.
     fn push_create(&self, request: &mut Option<Request>) -> Result<Pending<Done>, StoreError> {
@@ -225,7 +242,12 @@ impl TaskRepository for SqliteStore {
     ) -> BoxFuture<'_, Result<Created, StoreError>> {
         Box::pin(async move {
             let mut request = Some(Request { task, idempotency });
-            let pending = when_an_id_is_free(|| self.push_create(&mut request)).await?;
+            let pending = loop {
+                match when_an_id_is_free(|| self.push_create(&mut request)).await {
+                    Err(StoreError::Id(IdError::ClockBehind(_))) => self.change_node().await?,
+                    pushed => break pushed?,
+                }
+            };
             match pending.committed().await? {
                 Done::Created(created) => Ok(created),
                 Done::Applied(_) => Err(StoreError::failed(WrongAnswer)),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
-use super::index::{Fingerprints, IndexKind, SharedTail, find_in_block};
+use super::index::{Fingerprints, IndexKind, SharedMemtable, find_in_block};
 use crate::store::row::{self, ActionRow, AttemptRow, Code, TaskRow};
 use crate::task::attempt::History;
 use crate::task::import::ImportFailure;
@@ -25,12 +25,12 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Reader {
     pool: SqlitePool,
     fingerprints: Fingerprints,
-    young_source_users: SharedTail,
+    young_source_users: SharedMemtable,
 }
 
 impl Reader {
     /// A reader of the database at `path`; it connects when it is first used.
-    pub(super) fn new(path: &Path, fingerprints: Fingerprints, tail: SharedTail) -> Self {
+    pub(super) fn new(path: &Path, fingerprints: Fingerprints, memtable: SharedMemtable) -> Self {
         let options = SqliteConnectOptions::new().filename(path).read_only(true);
         Self {
             pool: SqlitePoolOptions::new()
@@ -42,7 +42,7 @@ impl Reader {
                 .max_lifetime(Duration::from_secs(60))
                 .connect_lazy_with(options),
             fingerprints,
-            young_source_users: tail,
+            young_source_users: memtable,
         }
     }
 

@@ -26,6 +26,16 @@ contract! {
     a_key_is_forgotten_24_hours_after_its_first_use,
     a_create_that_is_dropped_leaves_its_key_usable,
     a_clock_that_stepped_back_a_little_is_waited_for,
+}
+
+contract! {
+    backends with every node:
+    a_clock_that_was_set_back_far_does_not_stop_creates,
+    a_key_outlives_a_clock_that_jumps_ahead_and_back,
+}
+
+contract! {
+    backends that share nodes:
     no_id_is_made_until_a_clock_that_stepped_back_far_has_caught_up,
 }
 
@@ -160,17 +170,17 @@ async fn a_key_is_forgotten_24_hours_after_its_first_use(backend: &impl Backend)
     let store = backend.open(&clock, NODE).await;
     let first = create_new(&store, transfer("source"), Some(key("key"))).await;
     let minute = SignedDuration::from_mins(1);
-    clock.move_by(SignedDuration::from_hours(24) - minute);
+    clock.pass(SignedDuration::from_hours(24) - minute);
     let within = create(&store, transfer("source"), Some(key("key"))).await;
     assert_eq!(within.unwrap(), Created::Existing(first));
     // The repetition did not start the 24 hours anew.
-    clock.move_by(minute * 2);
+    clock.pass(minute * 2);
     let second = create_new(&store, transfer("source"), Some(key("key"))).await;
     assert!(second > first);
     let again = create(&store, transfer("source"), Some(key("key"))).await;
     assert_eq!(again.unwrap(), Created::Existing(second));
     // An expired key may stand for another body.
-    clock.move_by(SignedDuration::from_hours(25));
+    clock.pass(SignedDuration::from_hours(25));
     create_new(
         &store,
         transfer("another"),
@@ -225,4 +235,51 @@ async fn no_id_is_made_until_a_clock_that_stepped_back_far_has_caught_up(backend
     assert!(create_new(&store, transfer("source"), Some(key("after"))).await > before);
     let again = create(&store, transfer("source"), Some(key("before"))).await;
     assert_eq!(again.unwrap(), Created::Existing(before));
+}
+
+async fn a_clock_that_was_set_back_far_does_not_stop_creates(backend: &impl Backend) {
+    let clock = MovedClock::new();
+    let store = backend.open(&clock, NODE).await;
+    let before = create_new(&store, transfer("source"), Some(key("before"))).await;
+    let mut last = before;
+    for back in [
+        SignedDuration::from_mins(1),
+        SignedDuration::from_hours(24 * 1000),
+    ] {
+        clock.move_by(-back);
+        let again = create(&store, transfer("source"), Some(key("before"))).await;
+        assert_eq!(again.unwrap(), Created::Existing(before));
+        let now = clock.context(NODE).clock.now();
+        let (first, second) = (
+            create_new(&store, transfer("source"), None).await,
+            create_new(&store, transfer("source"), None).await,
+        );
+        assert!(first.node() != last.node() && first < last);
+        assert_eq!(first.node(), second.node());
+        assert!(first < second);
+        let made = first.created_at().duration_since(now);
+        assert!(
+            made.abs() < SignedDuration::from_secs(30),
+            "{made} off the clock"
+        );
+        last = second;
+    }
+}
+
+async fn a_key_outlives_a_clock_that_jumps_ahead_and_back(backend: &impl Backend) {
+    let clock = MovedClock::new();
+    let store = backend.open(&clock, NODE).await;
+    let first = create_new(&store, transfer("source"), Some(key("key"))).await;
+    for hours in [25, 24 * 365] {
+        clock.move_by(SignedDuration::from_hours(hours));
+        for number in 0..10 {
+            let ahead = key(&format!("ahead-{hours}-{number}"));
+            create_new(&store, transfer("source"), Some(ahead)).await;
+        }
+        for back in [0, hours] {
+            clock.move_by(SignedDuration::from_hours(-back));
+            let again = create(&store, transfer("source"), Some(key("key"))).await;
+            assert_eq!(again.unwrap(), Created::Existing(first));
+        }
+    }
 }

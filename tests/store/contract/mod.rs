@@ -78,6 +78,13 @@ macro_rules! contract {
         contract!(@ sqlite_reopened, Sqlite, $($test,)*);
         contract!(@ postgres_reopened, Postgres, $($test,)*);
     };
+    (backends with every node: $($test:ident,)*) => {
+        contract!(@ memory_alone, Memory, $($test,)*);
+        contract!(@ sqlite_alone, Sqlite, $($test,)*);
+    };
+    (backends that share nodes: $($test:ident,)*) => {
+        contract!(@ postgres_shared, Postgres, $($test,)*);
+    };
     (@ $module:ident, $backend:ident, $($test:ident,)*) => {
         mod $module {
             $(

@@ -1,4 +1,4 @@
-//! The indexes: a tail in memory, flushed as runs, which are merged and, where
+//! The indexes: a memtable, flushed as sorted runs, which are merged and, where
 //! keys expire, deleted.
 
 use std::collections::BTreeSet;
@@ -191,7 +191,7 @@ async fn expired_keys_and_their_runs_are_deleted() {
     let connection = look_into(&place.path());
     assert_complete(&connection, 0, "idempotency");
 
-    place.clock.move_by(SignedDuration::from_hours(25));
+    place.clock.pass(SignedDuration::from_hours(25));
     let late = create_new(&store, transfer("source"), Some(key("late"))).await;
     create_many(&store, count / 4 + 1024, |_| (batch_import("result"), None)).await;
     let (keys, runs, blocks): (i64, i64, i64) = (
@@ -213,4 +213,29 @@ async fn expired_keys_and_their_runs_are_deleted() {
         .map(|new| Created::Existing(id_of(new)))
         .collect();
     assert_eq!(create_many(&store, 100, keyed).await, expected);
+}
+
+/// A run that holds tasks of the future does not hide those that come after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_are_found_that_were_used_after_a_clock_was_far_ahead() {
+    let place = Place::new();
+    let store = place.open().await;
+    let ten_years = SignedDuration::from_hours(24 * 3650);
+    place.clock.move_by(ten_years);
+    create_many(&store, SETTLE, request).await;
+    assert_complete(&look_into(&place.path()), 0, "idempotency");
+    place.clock.move_by(-ten_years);
+    let key = || Some(key("late"));
+    let late = create_new(&store, transfer("late"), key()).await;
+    for _ in 0..2 {
+        store.close().await;
+        let store = place.open().await;
+        let again = create(&store, transfer("late"), key()).await;
+        assert_eq!(again.unwrap(), Created::Existing(late));
+        let first = create_many(&store, 1, request).await;
+        assert!(matches!(first[..], [Created::Existing(_)]), "{first:?}");
+        let found = store.newest_transfer(&tenant(), &identifier("late")).await;
+        assert_eq!(found.unwrap().map(|task| task.id), Some(late));
+        store.close().await;
+    }
 }

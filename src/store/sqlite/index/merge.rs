@@ -3,14 +3,14 @@
 use rusqlite::Transaction;
 
 use super::block::Blocks;
-use super::run::{Run, RunState};
+use super::sorted_run::{RunState, SortedRun};
 use super::{Entry, IndexKind};
 
 /// A merge under way. Its sources stay live until it ends.
 pub(super) struct Merge {
     level: u32,
     sources: Vec<Blocks>,
-    target: Run,
+    target: SortedRun,
     /// The position of the sources' next blocks; they all have as many.
     next: u64,
 }
@@ -21,7 +21,7 @@ impl Merge {
         transaction: &Transaction<'_>,
         kind: IndexKind,
         level: u32,
-        sources: &[&Run],
+        sources: &[&SortedRun],
     ) -> rusqlite::Result<Self> {
         let last_task_id = sources
             .iter()
@@ -31,7 +31,7 @@ impl Merge {
         Ok(Self {
             level,
             sources: sources.iter().map(|run| run.blocks).collect(),
-            target: Run::begin(transaction, kind, level.saturating_add(1), last_task_id)?,
+            target: SortedRun::begin(transaction, kind, level.saturating_add(1), last_task_id)?,
             next: 0,
         })
     }
@@ -42,7 +42,7 @@ impl Merge {
     }
 
     /// Whether this run is one of the sources.
-    pub(super) fn reads(&self, run: &Run) -> bool {
+    pub(super) fn reads(&self, run: &SortedRun) -> bool {
         self.sources
             .iter()
             .any(|source| source.run == run.blocks.run)
@@ -55,12 +55,12 @@ impl Merge {
     }
 
     /// Merges up to `blocks` blocks of each source. Entries of tasks before
-    /// `expired` are left out.
+    /// `first_kept` are left out.
     pub(super) fn step(
         &mut self,
         transaction: &Transaction<'_>,
         blocks: usize,
-        expired: i64,
+        first_kept: i64,
     ) -> rusqlite::Result<()> {
         for _ in 0..blocks {
             if self.is_done() {
@@ -71,8 +71,10 @@ impl Merge {
                 let fingerprint = source.first_fingerprint(self.next);
                 entries.extend(source.read(transaction, fingerprint)?);
             }
-            entries.retain(|(_, task_id)| *task_id >= expired);
+            entries.retain(|(_, task_id)| *task_id >= first_kept);
             entries.sort_unstable();
+            // An entry that was read again at a start may be there twice.
+            entries.dedup();
             let target = self.target.blocks;
             for entries in target.split(&entries) {
                 self.target.write(transaction, entries)?;
@@ -83,7 +85,7 @@ impl Merge {
     }
 
     /// The merged run, which is live from now on.
-    pub(super) fn end(self, transaction: &Transaction<'_>) -> rusqlite::Result<Run> {
+    pub(super) fn end(self, transaction: &Transaction<'_>) -> rusqlite::Result<SortedRun> {
         self.target.set_state(transaction, RunState::Live)?;
         Ok(self.target)
     }

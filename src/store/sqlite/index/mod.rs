@@ -1,8 +1,8 @@
 //! Indexes whose keys are scattered, kept off the path of a create.
 //!
 //! A B-tree over random keys dirties a page of its own for nearly every row. So
-//! the young entries are kept in memory (the tail, rebuilt at start from the
-//! rows themselves) and go to disk in bulk, as runs that are written once and
+//! the young entries are kept in memory (the memtable, rebuilt at start from the
+//! rows themselves) and go to disk in bulk, as sorted runs that are written once and
 //! never changed; runs of one level are merged into one of the next. This is a
 //! log-structured merge tree inside SQLite's tables: each step of it is part of
 //! some group commit, so it is as atomic and durable as the tasks.
@@ -11,21 +11,21 @@
 //! collide: who looks one up compares the rows it finds with the whole key.
 
 mod block;
+mod memtable;
 mod merge;
-mod run;
-mod tail;
+mod sorted_run;
 
 use rusqlite::{Connection, Transaction, params};
 use sha2::{Digest, Sha256};
 
+pub(super) use self::memtable::SharedMemtable;
 use self::merge::Merge;
-use self::run::{Flush, Run, RunState};
-pub(super) use self::tail::SharedTail;
+use self::sorted_run::{Flush, RunState, SortedRun};
 
 /// An entry: a key's fingerprint and the id of the task it belongs to.
 pub(super) type Entry = (u64, i64);
 
-/// How many entries the tail holds before they become a run.
+/// How many entries the memtable holds before they become a run.
 const RUN_ENTRIES: usize = 1 << 16;
 /// How many runs of a level become one of the next.
 const FAN_IN: usize = 4;
@@ -82,25 +82,27 @@ pub(super) fn find_in_block(block: &[u8], fingerprint: u64) -> Vec<i64> {
     block::find(&entries, fingerprint).collect()
 }
 
-/// One index. Only the writer has it; readers share its [`SharedTail`].
+/// One index. Only the writer has it; readers share its [`SharedMemtable`].
 ///
 /// After a transaction that failed it is out of step with the database and must
 /// be loaded anew.
 pub(super) struct Index {
     kind: IndexKind,
-    tail: SharedTail,
+    memtable: SharedMemtable,
+    /// Every task up to this one has its entry in a live run.
+    indexed_to: i64,
     /// Live runs, oldest first.
-    runs: Vec<Run>,
+    runs: Vec<SortedRun>,
     flush: Option<Flush>,
     /// At most one a level.
     merges: Vec<Merge>,
     /// Runs whose blocks are being deleted.
-    retired: Vec<Run>,
+    retired: Vec<SortedRun>,
 }
 
 impl Index {
     /// The index as the database holds it, before its young entries: the caller
-    /// hands those after [`Index::last_indexed`] to [`Index::committed`].
+    /// hands those after [`Index::indexed_to`] to [`Index::committed`].
     pub(super) fn load(connection: &Connection, kind: IndexKind) -> rusqlite::Result<Self> {
         // What was being written when the process ended is begun again.
         connection.execute(
@@ -109,28 +111,29 @@ impl Index {
         )?;
         Ok(Self {
             kind,
-            tail: SharedTail::default(),
-            runs: Run::load_all(connection, kind, RunState::Live)?,
+            memtable: SharedMemtable::default(),
+            indexed_to: connection.query_row(
+                "SELECT indexed_to FROM index_state WHERE kind = ?1",
+                [kind as u8],
+                |row| row.get(0),
+            )?,
+            runs: SortedRun::load_all(connection, kind, RunState::Live)?,
             flush: None,
             merges: Vec::new(),
-            retired: Run::load_all(connection, kind, RunState::Retired)?,
+            retired: SortedRun::load_all(connection, kind, RunState::Retired)?,
         })
     }
 
     /// Puts the young entries in the place of those that readers see in
     /// `shared`, all at once, and shares them from then on.
-    pub(super) fn share(&mut self, shared: SharedTail) {
-        std::mem::swap(&mut *shared.write(), &mut *self.tail.write());
-        self.tail = shared;
+    pub(super) fn share(&mut self, shared: SharedMemtable) {
+        std::mem::swap(&mut *shared.write(), &mut *self.memtable.write());
+        self.memtable = shared;
     }
 
-    /// The newest task whose entry is in a run; zero if there is none.
-    pub(super) fn last_indexed(&self) -> i64 {
-        self.runs
-            .iter()
-            .map(|run| run.last_task_id)
-            .max()
-            .unwrap_or(0)
+    /// Every task up to this one has its entry in a live run. Others may.
+    pub(super) const fn indexed_to(&self) -> i64 {
+        self.indexed_to
     }
 
     /// The tasks whose key may have this fingerprint, newest first.
@@ -139,7 +142,7 @@ impl Index {
         connection: &Connection,
         fingerprint: u64,
     ) -> rusqlite::Result<Vec<i64>> {
-        let mut found = self.tail.find(fingerprint);
+        let mut found = self.memtable.find(fingerprint);
         for run in self
             .runs
             .iter()
@@ -152,23 +155,33 @@ impl Index {
     }
 
     /// Does a share of the work that waits, in proportion to the `rows` that
-    /// the transaction adds. Entries of tasks before `expired` may be dropped.
+    /// the transaction adds, of which these are the `new` entries. Entries of
+    /// tasks before `first_kept` may be dropped.
     pub(super) fn maintain(
         &mut self,
         transaction: &Transaction<'_>,
         rows: usize,
-        expired: i64,
+        first_kept: i64,
+        new: &[Entry],
     ) -> rusqlite::Result<()> {
+        let mut indexed_to = self.indexed_to;
         let share = rows.div_ceil(128);
         if let Some(flush) = &mut self.flush
             && let Some(run) = flush.step(transaction, self.kind, share.saturating_mul(16))?
         {
+            let first_active = self.memtable.first_active();
+            indexed_to = first_active.map_or(run.last_task_id, |first| first.saturating_sub(1));
             self.runs.push(run);
         }
-        self.retire_expired(transaction, expired)?;
+        // Ids may fall behind those that were made while the clock was ahead.
+        if let Some(first) = new.iter().map(|(_, task_id)| *task_id).min() {
+            indexed_to = indexed_to.min(first.saturating_sub(1));
+        }
+        self.set_indexed_to(transaction, indexed_to)?;
+        self.retire_expired(transaction, first_kept)?;
         self.begin_merges(transaction)?;
         for merge in &mut self.merges {
-            merge.step(transaction, share, expired)?;
+            merge.step(transaction, share, first_kept)?;
         }
         self.end_merges(transaction)?;
         if let Some(run) = self.retired.last()
@@ -181,26 +194,40 @@ impl Index {
 
     /// To be called when a transaction is committed, with its entries.
     pub(super) fn committed(&mut self, entries: &[Entry]) {
-        let mut tail = self.tail.write();
+        let mut memtable = self.memtable.write();
         if self.flush.take_if(|flush| flush.is_done()).is_some() {
-            tail.forget_frozen();
+            memtable.forget_frozen();
         }
-        tail.extend(entries);
+        memtable.extend(entries);
         if self.flush.is_none() {
-            self.flush = tail.freeze(RUN_ENTRIES).map(Flush::new);
+            self.flush = memtable.freeze(RUN_ENTRIES).map(Flush::new);
         }
+    }
+
+    fn set_indexed_to(
+        &mut self,
+        transaction: &Transaction<'_>,
+        indexed_to: i64,
+    ) -> rusqlite::Result<()> {
+        if indexed_to != self.indexed_to {
+            transaction
+                .prepare_cached("UPDATE index_state SET indexed_to = ?2 WHERE kind = ?1")?
+                .execute(params![self.kind as u8, indexed_to])?;
+            self.indexed_to = indexed_to;
+        }
+        Ok(())
     }
 
     /// Ends the runs whose every entry has expired.
     fn retire_expired(
         &mut self,
         transaction: &Transaction<'_>,
-        expired: i64,
+        first_kept: i64,
     ) -> rusqlite::Result<()> {
-        let is_merging = |run: &Run| self.merges.iter().any(|merge| merge.reads(run));
+        let is_merging = |run: &SortedRun| self.merges.iter().any(|merge| merge.reads(run));
         let ended = self
             .runs
-            .extract_if(.., |run| run.last_task_id < expired && !is_merging(run))
+            .extract_if(.., |run| run.last_task_id < first_kept && !is_merging(run))
             .collect();
         self.retire(transaction, ended)
     }
@@ -210,7 +237,7 @@ impl Index {
         let levels = self.runs.iter().map(|run| run.level).max().unwrap_or(0);
         for level in 0..=levels {
             let of_level = self.runs.iter().filter(|run| run.level == level);
-            let sources: Vec<&Run> = of_level.take(FAN_IN).collect();
+            let sources: Vec<&SortedRun> = of_level.take(FAN_IN).collect();
             let is_merging = self.merges.iter().any(|merge| merge.level() == level);
             if sources.len() == FAN_IN && !is_merging {
                 let merge = Merge::begin(transaction, self.kind, level, &sources)?;
@@ -235,7 +262,11 @@ impl Index {
         Ok(())
     }
 
-    fn retire(&mut self, transaction: &Transaction<'_>, runs: Vec<Run>) -> rusqlite::Result<()> {
+    fn retire(
+        &mut self,
+        transaction: &Transaction<'_>,
+        runs: Vec<SortedRun>,
+    ) -> rusqlite::Result<()> {
         for run in runs {
             run.set_state(transaction, RunState::Retired)?;
             self.retired.push(run);

@@ -33,7 +33,7 @@ impl ToSql for RunState {
 }
 
 /// A run.
-pub(super) struct Run {
+pub(super) struct SortedRun {
     pub(super) blocks: Blocks,
     /// How often its entries were merged.
     pub(super) level: u32,
@@ -43,7 +43,7 @@ pub(super) struct Run {
     filter: Option<BloomFilter>,
 }
 
-impl Run {
+impl SortedRun {
     /// A new run, to be filled.
     pub(super) fn begin(
         transaction: &Transaction<'_>,
@@ -188,11 +188,11 @@ fn load_filter(connection: &Connection, blocks: Blocks) -> rusqlite::Result<Bloo
     Ok(filter)
 }
 
-/// The writing of a frozen tail as a run of level 0.
+/// The writing of a frozen memtable as a run of level 0.
 pub(super) struct Flush {
     entries: Arc<[Entry]>,
     written: usize,
-    run: Option<Run>,
+    run: Option<SortedRun>,
 }
 
 impl Flush {
@@ -215,7 +215,7 @@ impl Flush {
         transaction: &Transaction<'_>,
         kind: IndexKind,
         blocks: usize,
-    ) -> rusqlite::Result<Option<Run>> {
+    ) -> rusqlite::Result<Option<SortedRun>> {
         if self.is_done() {
             return Ok(None);
         }
@@ -223,7 +223,7 @@ impl Flush {
             Some(run) => run,
             None => {
                 let last_task_id = self.entries.iter().map(|(_, id)| *id).max().unwrap_or(0);
-                Run::begin(transaction, kind, 0, last_task_id)?
+                SortedRun::begin(transaction, kind, 0, last_task_id)?
             }
         };
         let rest = self.entries.get(self.written..).unwrap_or_default();

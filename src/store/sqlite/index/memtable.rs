@@ -8,9 +8,9 @@ use super::{Entry, block};
 
 /// The young entries, shared between the writer and the readers.
 #[derive(Clone, Default)]
-pub(in super::super) struct SharedTail(Arc<RwLock<Tail>>);
+pub(in super::super) struct SharedMemtable(Arc<RwLock<Memtable>>);
 
-impl SharedTail {
+impl SharedMemtable {
     /// The tasks of this fingerprint, newest first.
     pub(in super::super) fn find(&self, fingerprint: u64) -> Vec<i64> {
         self.0
@@ -19,22 +19,30 @@ impl SharedTail {
             .find(fingerprint)
     }
 
+    /// The least task id of the entries that are not being written; none if there
+    /// are none.
+    pub(super) fn first_active(&self) -> Option<i64> {
+        let memtable = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let links = memtable.active.entries.iter();
+        links.map(|link| link.entry.1).min()
+    }
+
     /// The entries, to be changed by the writer.
-    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Tail> {
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Memtable> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Entries that are in no run yet.
 #[derive(Debug, Default)]
-pub(super) struct Tail {
+pub(super) struct Memtable {
     /// Grows with every commit.
     active: Active,
     /// Is being written as a run.
     frozen: Option<Arc<[Entry]>>,
 }
 
-impl Tail {
+impl Memtable {
     fn find(&self, fingerprint: u64) -> Vec<i64> {
         let frozen = self.frozen.as_deref().unwrap_or_default();
         self.active
@@ -132,22 +140,22 @@ mod tests {
         fn entries_are_found_newest_first_until_they_are_forgotten(
             steps in proptest::collection::vec((0_u64..6, 0_u8..10), 1..200)
         ) {
-            let mut tail = Tail::default();
+            let mut memtable = Memtable::default();
             let (mut active, mut frozen): (Vec<Entry>, Vec<Entry>) = (Vec::new(), Vec::new());
             for (id, (key, step)) in steps.into_iter().enumerate() {
                 let entry = (key << 60 | key, id as i64);
-                tail.extend(&[entry]);
+                memtable.extend(&[entry]);
                 active.push(entry);
                 match step {
                     0 => {
-                        if let Some(written) = tail.freeze(1) {
+                        if let Some(written) = memtable.freeze(1) {
                             frozen = std::mem::take(&mut active);
                             frozen.sort_unstable();
                             prop_assert_eq!(&*written, &frozen[..]);
                         }
                     }
                     1 => {
-                        tail.forget_frozen();
+                        memtable.forget_frozen();
                         frozen.clear();
                     }
                     _ => {}
@@ -156,7 +164,7 @@ mod tests {
                 let mut expected: Vec<i64> =
                     all.filter(|(other, _)| *other == entry.0).map(|(_, id)| *id).collect();
                 expected.reverse();
-                prop_assert_eq!(tail.find(entry.0), expected);
+                prop_assert_eq!(memtable.find(entry.0), expected);
             }
         }
     }
