@@ -88,7 +88,7 @@ impl DatabaseFile {
     }
 
     /// Refuses a database that is not this program's, or of which something is
-    /// lost. Writes nothing.
+    /// lost. Writes nothing before that is sure.
     pub(super) fn check(&self) -> Result<(), OpenError> {
         let failed = |error| OpenError::File {
             path: self.path.clone(),
@@ -151,10 +151,22 @@ impl DatabaseFile {
         if !is_ours {
             return Err(OpenError::Foreign(self.path.clone()));
         }
-        // A copy that SQLite made is whole without.
-        if needs_log && !has_log && header.has_log_mode {
-            return Err(self.lost(Lost::Log));
+        match (needs_log, has_log) {
+            (true, true) => self.move_log().map_err(unreadable),
+            // A copy that SQLite made is whole without.
+            (true, false) if header.has_log_mode => Err(self.lost(Lost::Log)),
+            _ => Ok(()),
         }
+    }
+
+    /// Moves the log into the file, since the process ended before it had taken
+    /// back that it is needed: the next connection to be closed would remove it.
+    fn move_log(&self) -> rusqlite::Result<()> {
+        let connection = Connection::open_with_flags(
+            &self.path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        connection.execute("UPDATE log_state SET is_needed = 0", [])?;
         Ok(())
     }
 

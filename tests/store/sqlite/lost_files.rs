@@ -247,3 +247,32 @@ async fn a_row_that_cannot_be_read_does_not_stop_the_start() {
     let found = store.newest_transfer(&tenant(), &identifier("whole")).await;
     assert_eq!(found.unwrap().map(|task| task.id), Some(whole));
 }
+
+/// A process that is killed while it moves its log leaves this; so does the next
+/// one, which is killed before it has a log of its own.
+#[tokio::test]
+async fn a_log_that_still_says_it_is_needed_is_moved_first() {
+    let place = crashed(3).await;
+    look_into_and_leave_the_log(&place.path(), "UPDATE log_state SET is_needed = 1");
+    let file = place.path();
+    place.open().await.close().await;
+    let needed: i64 = value(&look_into(&file), "SELECT is_needed FROM log_state");
+    assert_eq!((needed, tasks(&file)), (0, 3));
+}
+
+/// Runs this as a process that ends without closing the database.
+fn look_into_and_leave_the_log(path: &Path, sql: &str) {
+    let work = look_into(path);
+    work.execute_batch(sql).unwrap();
+    let away = path.with_extension("away");
+    fs::create_dir(&away).unwrap();
+    for suffix in ["", "-wal"] {
+        let file = beside(path, suffix);
+        fs::copy(&file, away.join(file.file_name().unwrap())).unwrap();
+    }
+    work.close().unwrap();
+    for suffix in ["", "-wal"] {
+        let file = beside(path, suffix);
+        fs::rename(away.join(file.file_name().unwrap()), &file).unwrap();
+    }
+}
