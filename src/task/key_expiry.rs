@@ -102,6 +102,10 @@ impl KeyExpiry {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "the times of a test are far from any limit"
+)]
 mod tests {
     use proptest::prelude::*;
 
