@@ -38,9 +38,17 @@ const REST: Duration = Duration::from_millis(50);
 pub(super) struct Writer {
     database: Database,
     connection: Option<PgConnection>,
+    /// The server's process of the last connection that was made.
+    process: Option<i32>,
     keeper: Keeper,
     clock: SharedClock,
 }
+
+/// Ends a session that waits for a standby and was given up: it would wait for as
+/// long as that is away, and be one of many.
+const END_WAITING: &str = "
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE pid = $1 AND usename = current_user AND wait_event = 'SyncRep'";
 
 /// Why an attempt at a batch failed.
 enum Failure {
@@ -64,6 +72,7 @@ impl Writer {
         Self {
             database,
             connection: Some(connection),
+            process: None,
             keeper,
             clock,
         }
@@ -91,10 +100,27 @@ impl Writer {
 
     /// The connection; made anew where there is none.
     async fn connection(&mut self) -> Result<PgConnection, StoreError> {
-        match self.connection.take() {
-            Some(connection) => Ok(connection),
-            None => self.database.connect().await,
+        if let Some(connection) = self.connection.take() {
+            return Ok(connection);
         }
+        let mut connection = self.database.connect().await?;
+        if let Err(error) = answered(self.replace_process(&mut connection)).await {
+            tracing::warn!(%error, "a session that waits for a standby could not be ended");
+        }
+        Ok(connection)
+    }
+
+    /// Sees to it that the process of the connection before this one is gone.
+    async fn replace_process(&mut self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        if let Some(former) = self.process.take() {
+            sqlx::query(END_WAITING)
+                .bind(former)
+                .execute(&mut *connection)
+                .await?;
+        }
+        let process = sqlx::query_scalar("SELECT pg_backend_pid()");
+        self.process = Some(process.fetch_one(connection).await?);
+        Ok(())
     }
 
     async fn keep(&mut self) {

@@ -79,3 +79,29 @@ async fn a_create_that_is_tried_again_waits_for_the_standby_as_the_first_time() 
         store.close().await;
     }
 }
+
+/// Each was given up after seconds, and would be there for as long as the standby is
+/// away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_standby_is_away_sessions_do_not_pile_up() {
+    let primary = Primary::new();
+    let store = primary.place.open(None).await;
+    create_new(&store, transfer("source"), None).await;
+    primary.wait_for("away").await;
+    let waiting = || {
+        primary
+            .place
+            .number("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+    };
+    for _ in 0..4 {
+        let refused = create(&store, transfer("source"), None).await;
+        assert!(refused.is_err(), "{refused:?}");
+    }
+    // The first session's, and that of the last attempt.
+    assert!(waiting() <= 3, "{}", waiting());
+    primary.wait_for("").await;
+    until("the store to go on", async || {
+        create(&store, transfer("source"), None).await.is_ok()
+    })
+    .await;
+}
