@@ -1,10 +1,11 @@
 //! A listening socket and its connections, from the first to the last.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -20,8 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Timing;
 use super::clock::Clock;
-use super::connection::{Patience, Verdict};
-use super::connections::Connections;
+use super::connection::{Connection, Patience, Verdict};
 use super::exchange::{RequestBody, exchange};
 use super::places::{Place, Places};
 use super::refusal::Refusals;
@@ -46,6 +46,10 @@ const BACKLOG: u32 = 4096;
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 /// The file descriptors kept for other things than connections.
 const RESERVED_FILES: u64 = 160;
+/// How often a shutdown looks at what is still in flight.
+const DRAIN_ROUND: Duration = Duration::from_millis(25);
+/// The rounds in which an idle connection may end by itself.
+const POLITE_ROUNDS: usize = 4;
 
 /// A listening socket.
 pub(super) struct Listener {
@@ -76,12 +80,14 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Spawn {
 
 /// What a listener's connections share.
 struct Shared {
+    clock: Arc<Clock>,
     phase: Arc<Phase>,
     places: Arc<Places>,
     refusals: Refusals,
     tasks: TaskTracker,
     protocols: Builder<Spawn>,
-    connections: Connections,
+    connections: Mutex<HashMap<u64, Arc<Connection>>>,
+    next: AtomicU64,
     timing: Timing,
 }
 
@@ -131,9 +137,8 @@ impl Listener {
         }
         drop(listener);
         let begun = Instant::now();
-        let grace = self.timing.shutdown_grace;
-        shared.connections.drain(&shared.tasks, grace).await;
-        Ok(grace.saturating_sub(begun.elapsed()))
+        shared.drain().await;
+        Ok(self.timing.shutdown_grace.saturating_sub(begun.elapsed()))
     }
 }
 
@@ -141,12 +146,14 @@ impl Shared {
     fn new(timing: Timing) -> Self {
         let tasks = TaskTracker::new();
         Self {
+            clock: Arc::new(Clock::new()),
             phase: Arc::default(),
             places: Arc::new(Places::new(most_connections())),
             refusals: Refusals::new(tasks.clone()),
             protocols: protocols(Spawn(tasks.clone())),
             tasks,
-            connections: Connections::default(),
+            connections: Mutex::default(),
+            next: AtomicU64::new(0),
             timing,
         }
     }
@@ -195,17 +202,17 @@ impl Shared {
         S: HttpService<RequestBody>,
     {
         let address = peer.address;
-        let entry = self.connections.begin(peer);
-        let connection = entry.connection();
+        let connection = Arc::new(Connection::new(Arc::new(peer), Arc::clone(&self.clock)));
+        let _entry = self.register(&connection);
         let service = service_fn(|request| {
             exchange(
                 service.clone(),
-                Arc::clone(connection),
+                Arc::clone(&connection),
                 Arc::clone(&self.phase),
                 request,
             )
         });
-        let stream = TokioIo::new(Stream::new(stream, Arc::clone(connection)));
+        let stream = TokioIo::new(Stream::new(stream, Arc::clone(&connection)));
         let mut http = pin!(self.protocols.serve_connection(stream, service));
         let mut finishing = false;
         let ended = std::future::poll_fn(|context| {
@@ -232,8 +239,12 @@ impl Shared {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            self.clock.advance();
             self.refusals.log();
-            self.connections.sweep(&self.patience());
+            let patience = self.patience();
+            for connection in self.connections().values() {
+                connection.decide(connection.judge(&patience));
+            }
         }
     }
 
@@ -248,6 +259,55 @@ impl Shared {
             idle: Clock::ticks(idle),
             linger: Clock::ticks(LINGER),
         }
+    }
+
+    /// Ends all connections: those that have nothing in flight at once, the rest
+    /// when it was answered, or after the grace period.
+    async fn drain(&self) {
+        self.tasks.close();
+        let deadline = Instant::now().checked_add(self.timing.shutdown_grace);
+        for round in 0_usize.. {
+            let is_over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            for connection in self.connections().values() {
+                let has_time = round < POLITE_ROUNDS || connection.is_in_flight();
+                connection.decide(if has_time && !is_over {
+                    Verdict::Finish
+                } else {
+                    Verdict::End
+                });
+            }
+            let ended = tokio::time::timeout(DRAIN_ROUND, self.tasks.wait());
+            if ended.await.is_ok() || is_over {
+                return;
+            }
+        }
+    }
+
+    fn register(&self, connection: &Arc<Connection>) -> Entry<'_> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.connections().insert(number, Arc::clone(connection));
+        Entry {
+            shared: self,
+            number,
+        }
+    }
+
+    fn connections(&self) -> MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection's entry among those that are swept.
+struct Entry<'a> {
+    shared: &'a Shared,
+    number: u64,
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        self.shared.connections().remove(&self.number);
     }
 }
 
