@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::task::clock::SharedClock;
-use crate::task::id::IdError;
 use crate::task::repository::{StoreError, TaskRepository};
 use crate::task::retry::RetryPolicy;
 
@@ -97,16 +96,4 @@ pub struct StoreContext {
     /// Ends that work, at the next point where it waits. A store that is closed
     /// or dropped ends its own: it takes a child of this token.
     pub stop: CancellationToken,
-}
-
-/// Runs `attempt` until an id is free for it. The caller bounds the wait.
-async fn when_an_id_is_free<T>(
-    mut attempt: impl FnMut() -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    loop {
-        match attempt() {
-            Err(StoreError::Id(IdError::Wait(wait))) => tokio::time::sleep(wait).await,
-            outcome => return outcome,
-        }
-    }
 }

@@ -1,5 +1,9 @@
 //! The bounded queue before a writer: where concurrent writes meet to share a
 //! commit.
+//!
+//! A queue takes one kind of work and knows the one kind of its outcomes. A
+//! writer that does several kinds has a queue of each, with one [`Wakeup`]: each
+//! kind then has places of its own, which no other can take.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,6 +11,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use futures_util::task::AtomicWaker;
 use tokio::sync::oneshot;
 
 use crate::task::repository::StoreError;
@@ -20,8 +25,11 @@ const BATCH: usize = 1024;
 /// `D` is awaited.
 pub(super) struct Job<W, D> {
     pub(super) work: W,
-    answer: oneshot::Sender<Result<D, StoreError>>,
+    answer: Answer<D>,
 }
+
+/// Where the outcome of a [`Job`] is told.
+type Answer<D> = oneshot::Sender<Result<D, StoreError>>;
 
 /// The outcome of a [`Job`] that is yet to come.
 pub(super) struct Pending<D>(oneshot::Receiver<Result<D, StoreError>>);
@@ -29,14 +37,26 @@ pub(super) struct Pending<D>(oneshot::Receiver<Result<D, StoreError>>);
 /// The queue, of work `W` with outcomes `D`.
 pub(super) struct Queue<W, D> {
     state: Mutex<State<W, D>>,
+    wakeup: Wakeup,
 }
 
 struct State<W, D> {
     jobs: Vec<Job<W, D>>,
     closed: bool,
-    /// The writer sleeps until something comes.
-    asleep: Option<Waker>,
 }
+
+/// A free place in the queue, which nobody else takes, nor the one after it,
+/// until it is taken or dropped: when an id is drawn meanwhile, the queue's order
+/// is that of the ids.
+pub(super) struct Place<'a, W, D> {
+    state: MutexGuard<'a, State<W, D>>,
+    wakeup: &'a Wakeup,
+    pending: (Answer<D>, Pending<D>),
+}
+
+/// Wakes the writer when something comes.
+#[derive(Clone, Default)]
+pub(super) struct Wakeup(Arc<AtomicWaker>);
 
 impl<W, D> Job<W, D> {
     /// Whether somebody waits for the outcome. Who no longer does was told that
@@ -44,9 +64,7 @@ impl<W, D> Job<W, D> {
     pub(super) fn is_awaited(&self) -> bool {
         !self.answer.is_closed()
     }
-}
 
-impl<W, D> Job<W, D> {
     /// Ends the job with what `make` makes of its work.
     pub(super) fn answer_with(self, make: impl FnOnce(W) -> D) {
         let _ = self.answer.send(Ok(make(self.work)));
@@ -71,98 +89,125 @@ pub(super) fn answer<W, D>(jobs: Vec<Job<W, D>>, done: Vec<D>) {
 
 /// Tells of each job that its commit failed.
 pub(super) fn fail<W, D>(jobs: Vec<Job<W, D>>, error: &StoreError) {
-    tracing::error!(requests = jobs.len(), error = %error, "the commit failed");
+    if !jobs.is_empty() {
+        tracing::error!(requests = jobs.len(), error = %error, "the commit failed");
+    }
     for job in jobs {
         let _ = job.answer.send(Err(error.clone()));
     }
 }
 
+impl<W, D> Place<'_, W, D> {
+    /// Takes it for this work.
+    pub(super) fn take(mut self, work: W) -> Pending<D> {
+        let (answer, pending) = self.pending;
+        self.state.jobs.push(Job { work, answer });
+        drop(self.state);
+        self.wakeup.0.wake();
+        pending
+    }
+}
+
 impl<W, D> Default for Queue<W, D> {
     fn default() -> Self {
-        Self {
-            state: Mutex::new(State {
-                jobs: Vec::new(),
-                closed: false,
-                asleep: None,
-            }),
-        }
+        Self::with(Wakeup::default())
     }
 }
 
 impl<W, D> Queue<W, D> {
+    /// A queue that wakes its writer by this.
+    pub(super) const fn with(wakeup: Wakeup) -> Self {
+        Self {
+            state: Mutex::new(State {
+                jobs: Vec::new(),
+                closed: false,
+            }),
+            wakeup,
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State<W, D>> {
         // No code panics while it holds the lock half-changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in the work that `make` makes. No other comes between: when `make`
-    /// draws an id, the queue's order is that of the ids.
-    pub(super) fn push_with<E: From<StoreError>>(
-        &self,
-        make: impl FnOnce() -> Result<W, E>,
-    ) -> Result<Pending<D>, E> {
+    /// A free place.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Overloaded`] when all are taken, [`StoreError::Closed`].
+    pub(super) fn place(&self) -> Result<Place<'_, W, D>, StoreError> {
         // Not while others wait for the lock.
         let (answer, answered) = oneshot::channel();
-        let mut state = self.state();
+        let state = self.state();
         if state.closed {
-            return Err(StoreError::Closed.into());
+            return Err(StoreError::Closed);
         }
         if state.jobs.len() >= CAPACITY {
-            return Err(StoreError::Overloaded.into());
+            return Err(StoreError::Overloaded);
         }
-        let work = make()?;
-        state.jobs.push(Job { work, answer });
-        if let Some(writer) = state.asleep.take() {
-            writer.wake();
-        }
-        Ok(Pending(answered))
+        Ok(Place {
+            state,
+            wakeup: &self.wakeup,
+            pending: (answer, Pending(answered)),
+        })
     }
 
-    fn poll_take(&self, context: &Context<'_>) -> Poll<Option<Vec<Job<W, D>>>> {
+    /// The next batch, in order, for the one writer; empty if there is nothing
+    /// yet. `None` when the queue is closed and drained.
+    pub(super) fn try_take(&self) -> Option<Vec<Job<W, D>>> {
         let mut state = self.state();
-        if state.jobs.is_empty() {
-            if state.closed {
-                return Poll::Ready(None);
-            }
-            state.asleep = Some(context.waker().clone());
-            return Poll::Pending;
+        if state.jobs.is_empty() && state.closed {
+            return None;
         }
         let batch = state.jobs.len().min(BATCH);
         let rest = state.jobs.split_off(batch);
-        Poll::Ready(Some(std::mem::replace(&mut state.jobs, rest)))
+        Some(std::mem::replace(&mut state.jobs, rest))
     }
 
-    /// The next batch, in order, for the one writer. `None` when the queue is
-    /// closed and drained.
+    /// As [`Queue::try_take`], but waits for something to come.
     ///
     /// Cancel safe: a batch is taken only by the poll that returns it.
     pub(super) async fn take(&self) -> Option<Vec<Job<W, D>>> {
-        poll_fn(|context| self.poll_take(context)).await
-    }
-
-    /// As [`Queue::take`], for a writer that is a thread: a batch is empty after
-    /// `idle` without any.
-    pub(super) fn take_within(&self, idle: Duration) -> Option<Vec<Job<W, D>>> {
-        let asked = Instant::now();
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        let context = Context::from_waker(&waker);
-        loop {
-            if let Poll::Ready(batch) = self.poll_take(&context) {
-                return batch;
-            }
-            match idle.checked_sub(asked.elapsed()) {
-                Some(rest) if !rest.is_zero() => thread::park_timeout(rest),
-                _ => return Some(Vec::new()),
-            }
-        }
+        let ready = || match self.try_take() {
+            Some(batch) if batch.is_empty() => None,
+            taken => Some(taken),
+        };
+        poll_fn(|context| self.wakeup.poll(context, ready)).await
     }
 
     /// Takes no more; what waits is still handed out.
     pub(super) fn close(&self) {
-        let mut state = self.state();
-        state.closed = true;
-        if let Some(writer) = state.asleep.take() {
-            writer.wake();
+        self.state().closed = true;
+        self.wakeup.0.wake();
+    }
+}
+
+impl Wakeup {
+    /// What is ready, asked again after each wake-up.
+    fn poll<T>(&self, context: &Context<'_>, ready: impl Fn() -> Option<T>) -> Poll<T> {
+        if let Some(taken) = ready() {
+            return Poll::Ready(taken);
+        }
+        self.0.register(context.waker());
+        // What came in between has woken nobody.
+        ready().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Waits for what is ready, for a writer that is a thread; `None` after
+    /// `idle` without any.
+    pub(super) fn wait<T>(&self, idle: Duration, ready: impl Fn() -> Option<T>) -> Option<T> {
+        let asked = Instant::now();
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let context = Context::from_waker(&waker);
+        loop {
+            if let Poll::Ready(taken) = self.poll(&context, &ready) {
+                return Some(taken);
+            }
+            match idle.checked_sub(asked.elapsed()) {
+                Some(rest) if !rest.is_zero() => thread::park_timeout(rest),
+                _ => return None,
+            }
         }
     }
 }
@@ -183,6 +228,6 @@ pub(super) struct CloseOnDrop<'a, W, D>(pub(super) &'a Queue<W, D>);
 impl<W, D> Drop for CloseOnDrop<'_, W, D> {
     fn drop(&mut self) {
         self.0.close();
-        while self.0.take_within(Duration::ZERO).is_some() {}
+        while self.0.try_take().is_some() {}
     }
 }

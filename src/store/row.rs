@@ -21,24 +21,22 @@ pub(super) struct Request {
     pub(super) idempotency: Option<Idempotency>,
 }
 
+impl Request {
+    /// The row of this request.
+    pub(super) fn under(self, id: TaskId) -> NewRow {
+        NewRow {
+            id,
+            task: self.task,
+            idempotency: self.idempotency,
+        }
+    }
+}
+
 /// A task to be kept, under its id.
 pub(super) struct NewRow {
     pub(super) id: TaskId,
     pub(super) task: NewTask,
     pub(super) idempotency: Option<Idempotency>,
-}
-
-impl NewRow {
-    /// The row of this request, which is taken away.
-    pub(super) fn new(id: TaskId, request: &mut Option<Request>) -> Result<Self, StoreError> {
-        // It is there until it has its row.
-        let Request { task, idempotency } = request.take().ok_or(StoreError::Closed)?;
-        Ok(Self {
-            id,
-            task,
-            idempotency,
-        })
-    }
 }
 
 /// A value that is stored as a number, one for each variant and for good.

@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 
 use kootask::store::StoreContext;
 use kootask::store::sqlite::SqliteStore;
+use kootask::task::attempt::Actor;
 use kootask::task::clock::SystemClock;
+use kootask::task::life_cycle::{Command, Step};
 use kootask::task::repository::{Created, StoreError, TaskRepository};
 use kootask::task::retry::RetryPolicy;
-use kootask::task::{Identifier, NewTask, TaskParameters};
+use kootask::task::scope::{Scope, Target};
+use kootask::task::{Identifier, NewTask, TaskParameters, TaskStatus};
 use rusqlite::Connection;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -51,12 +54,7 @@ fn task() -> NewTask {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn beyond_the_queues_bound_creates_are_refused_at_once() {
-    const ASKED: usize = 12_000;
-    /// What waits in the queue, and a batch in the writer's hands.
-    const MOST_WAITING: usize = 8192 + 1024;
-    let place = Place::new();
+async fn open(place: &Place) -> Arc<SqliteStore> {
     let context = StoreContext {
         node: None,
         clock: Arc::new(SystemClock),
@@ -66,7 +64,16 @@ async fn beyond_the_queues_bound_creates_are_refused_at_once() {
         tasks: TaskTracker::new(),
         stop: CancellationToken::new(),
     };
-    let store = Arc::new(SqliteStore::open(&place.path(), context).await.unwrap());
+    Arc::new(SqliteStore::open(&place.path(), context).await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beyond_the_queues_bound_creates_are_refused_at_once() {
+    const ASKED: usize = 12_000;
+    /// What waits in the queue, and a batch in the writer's hands.
+    const MOST_WAITING: usize = 8192 + 1024;
+    let place = Place::new();
+    let store = open(&place).await;
     let lock = WriteLock::take(&place);
     let refused = Arc::new(AtomicUsize::new(0));
     let mut clients = JoinSet::new();
@@ -107,6 +114,48 @@ async fn beyond_the_queues_bound_creates_are_refused_at_once() {
         .query_row("SELECT count(*) FROM task", [], |row| row.get(0))
         .unwrap();
     assert_eq!(usize::try_from(rows), Ok(created));
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_full_of_creates_still_takes_ends_and_cancels() {
+    let place = Place::new();
+    let store = open(&place).await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        match store.create(task(), None).await.unwrap() {
+            Created::New(id) => ids.push(id),
+            other => panic!("not a new task: {other:?}"),
+        }
+    }
+    let apply = |id, command| {
+        let (store, scope) = (Arc::clone(&store), Scope::everything());
+        async move { store.apply(Target { id, scope }, command).await }
+    };
+    apply(ids[0], Command::Step(Step::Start)).await.unwrap();
+    let lock = WriteLock::take(&place);
+    let mut clients = JoinSet::new();
+    for _ in 0..10_000 {
+        let store = Arc::clone(&store);
+        clients.spawn(async move { store.create(task(), None).await });
+    }
+    until("the queue to be full", async || {
+        let full = store.create(task(), None);
+        let full = tokio::time::timeout(Duration::from_millis(10), full).await;
+        matches!(full, Ok(Err(StoreError::Overloaded)))
+    })
+    .await;
+    let end = tokio::spawn(apply(ids[0], Command::Step(Step::Succeed)));
+    let cancel = Command::Cancel(Actor {
+        credential: None,
+        user_id: "admin".parse().unwrap(),
+    });
+    let cancel = tokio::spawn(apply(ids[1], cancel));
+    lock.release();
+    let ended = end.await.unwrap().unwrap();
+    assert_eq!(ended.status, TaskStatus::Success);
+    let cancelled = cancel.await.unwrap().unwrap();
+    assert_eq!(cancelled.status, TaskStatus::Failed);
     store.close().await;
 }
 

@@ -8,8 +8,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use self::state::State;
+use super::StoreContext;
 use super::nodes::{Held, OwnNodes};
-use super::{StoreContext, when_an_id_is_free};
 use crate::task::attempt::History;
 use crate::task::id::IdError;
 use crate::task::idempotency::Idempotency;
@@ -66,32 +66,6 @@ impl MemoryStore {
             .unwrap_or_else(PoisonError::into_inner);
         TaskId::first_at(expiry.observe(clock.now(), clock.elapsed()))
     }
-
-    fn try_create(
-        &self,
-        task: &mut Option<NewTask>,
-        idempotency: Option<Idempotency>,
-    ) -> Result<Created, StoreError> {
-        let mut state = self.state()?;
-        if let Some(idempotency) = idempotency {
-            state.forget_keys_before(self.first_kept());
-            if let Some(first) = state.first_use(idempotency) {
-                return Ok(first);
-            }
-        }
-        let id = match self.ids.next_id() {
-            Err(IdError::ClockBehind(_)) => {
-                let later = OwnNodes::first_later(&self.context.clock);
-                self.ids.change(&state.held(later))?;
-                self.ids.next_id()?
-            }
-            drawn => drawn?,
-        };
-        if let Some(task) = task.take() {
-            state.insert(Task::new(id, task), idempotency);
-        }
-        Ok(Created::New(id))
-    }
 }
 
 /// The answer of an operation that needs no waiting.
@@ -105,8 +79,32 @@ impl TaskRepository for MemoryStore {
         task: NewTask,
         idempotency: Option<Idempotency>,
     ) -> BoxFuture<'_, Result<Created, StoreError>> {
-        let mut task = Some(task);
-        when_an_id_is_free(move || self.try_create(&mut task, idempotency)).boxed()
+        Box::pin(async move {
+            loop {
+                let wait = {
+                    let mut state = self.state()?;
+                    if let Some(idempotency) = idempotency {
+                        state.forget_keys_before(self.first_kept());
+                        if let Some(first) = state.first_use(idempotency) {
+                            return Ok(first);
+                        }
+                    }
+                    match self.ids.next_id() {
+                        Ok(id) => {
+                            state.insert(Task::new(id, task), idempotency);
+                            return Ok(Created::New(id));
+                        }
+                        Err(IdError::Wait(wait)) => wait,
+                        Err(IdError::ClockBehind(_)) => {
+                            let later = OwnNodes::first_later(&self.context.clock);
+                            self.ids.change(&state.held(later))?;
+                            continue;
+                        }
+                    }
+                };
+                tokio::time::sleep(wait).await;
+            }
+        })
     }
 
     fn find<'a>(

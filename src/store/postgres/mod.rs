@@ -41,7 +41,8 @@ pub use self::opening::{OpenError, migrate};
 pub use self::url::PostgresUrl;
 use self::writer::{CreateQueue, Outcome, Writer};
 use super::StoreContext;
-use super::row::{NewRow, Request};
+use super::queue::Pending;
+use super::row::Request;
 use crate::task::attempt::History;
 use crate::task::idempotency::Idempotency;
 use crate::task::import::ImportFailure;
@@ -100,16 +101,22 @@ impl PostgresStore {
         })
     }
 
-    /// Takes the request in, under the next id; leaves it where it is when there
-    /// is no id for it now.
-    fn push_create(
-        &self,
-        request: &mut Option<Request>,
-    ) -> Result<super::queue::Pending<Outcome>, NoId> {
-        self.queue.push_with(|| {
-            let id = self.ids.next_id(Instant::now())?;
-            Ok(NewRow::new(id, request)?)
-        })
+    /// Takes the request in, under the next id.
+    async fn enqueue(&self, request: Request) -> Result<Pending<Outcome>, StoreError> {
+        loop {
+            let no_id = {
+                let place = self.queue.place()?;
+                match self.ids.next_id(Instant::now()) {
+                    Ok(id) => return Ok(place.take(request.under(id))),
+                    Err(no_id) => no_id,
+                }
+            };
+            match no_id {
+                NoId::Wait(wait) => tokio::time::sleep(wait).await,
+                NoId::Lease => self.ids.renewal().await,
+                NoId::Store(error) => return Err(error),
+            }
+        }
     }
 
     async fn work<T>(
@@ -128,23 +135,16 @@ impl TaskRepository for PostgresStore {
     ) -> BoxFuture<'_, Result<Created, StoreError>> {
         let asked = Instant::now();
         Box::pin(async move {
-            let mut request = Some(Request { task, idempotency });
+            let mut request = Request { task, idempotency };
             loop {
                 if let Some(Idempotency { key, .. }) = idempotency {
                     self.locked_keys.wait(&self.pool, key, asked).await?;
                 }
-                let pending = loop {
-                    match self.push_create(&mut request) {
-                        Ok(pending) => break pending,
-                        Err(NoId::Wait(wait)) => tokio::time::sleep(wait).await,
-                        Err(NoId::Lease) => self.ids.renewal().await,
-                        Err(NoId::Store(error)) => return Err(error),
-                    }
-                };
+                let pending = self.enqueue(request).await?;
                 match pending.committed().await? {
                     Outcome::Created(created) => return Ok(created),
                     // Later under another id: those of the others are not behind it.
-                    Outcome::Locked(row) => request = Some(self.locked_keys.found(row)),
+                    Outcome::Locked(row) => request = self.locked_keys.found(row),
                 }
             }
         })

@@ -7,13 +7,12 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::database::DatabaseError;
 use super::index::{Entry, Fingerprints, Index};
-use super::work::{Done, Work};
+use super::work::{Applied, Outcomes, Transition, Writes};
 use crate::store::row::{self, Code, NewRow, TaskRow};
 use crate::task::attempt::{Action, EndedAttempt};
 use crate::task::idempotency::{Digest, Idempotency};
-use crate::task::life_cycle::{Command, NewFailures, Refusal};
-use crate::task::repository::Created;
-use crate::task::scope::Target;
+use crate::task::life_cycle::NewFailures;
+use crate::task::repository::{ApplyError, Created};
 use crate::task::{Identifier, NewTask, Task, TaskId, TaskParameters, TaskStatus};
 
 const INSERT_TASK: &str = "INSERT INTO task
@@ -62,15 +61,23 @@ impl<'a> Batch<'a> {
         (self.key_entries, self.source_user_entries)
     }
 
-    /// Does one job's work; what became of it, once the transaction is committed.
-    pub(super) fn work(&mut self, work: &Work, now: Timestamp) -> Result<Done, DatabaseError> {
-        match work {
-            Work::Create(new) => self.create(new).map(Done::Created),
-            Work::Apply { target, command } => {
-                let applied = self.apply(target, command, now)?;
-                Ok(Done::Applied(applied.map(|task| task.map(Box::new))))
-            }
-        }
+    /// Does the work of these writes; what became of each, once the transaction
+    /// is committed.
+    pub(super) fn work(
+        &mut self,
+        writes: &Writes,
+        now: Timestamp,
+    ) -> Result<Outcomes, DatabaseError> {
+        let transitions = writes.transitions.iter();
+        let creates = writes.creates.iter();
+        Ok(Outcomes {
+            transitions: transitions
+                .map(|job| self.apply(&job.work, now))
+                .collect::<Result<_, _>>()?,
+            creates: creates
+                .map(|job| self.create(&job.work))
+                .collect::<Result<_, _>>()?,
+        })
     }
 
     fn create(&mut self, new: &NewRow) -> Result<Created, DatabaseError> {
@@ -85,19 +92,15 @@ impl<'a> Batch<'a> {
         Ok(Created::New(new.id))
     }
 
-    fn apply(
-        &self,
-        target: &Target,
-        command: &Command,
-        at: Timestamp,
-    ) -> Result<Result<Option<Task>, Refusal>, DatabaseError> {
+    fn apply(&self, transition: &Transition, at: Timestamp) -> Result<Applied, DatabaseError> {
+        let Transition { target, command } = transition;
         let found = self.find(target.id)?;
         let Some(mut task) = found.filter(|task| target.scope.covers(task)) else {
-            return Ok(Ok(None));
+            return Ok(Err(ApplyError::NoTask));
         };
         let effects = match task.apply(command, at) {
             Ok(effects) => effects,
-            Err(refusal) => return Ok(Err(refusal)),
+            Err(refusal) => return Ok(Err(refusal.into())),
         };
         if effects.changed {
             self.update(&task)?;
@@ -111,7 +114,7 @@ impl<'a> Batch<'a> {
         if let Some(failures) = &effects.failures {
             self.insert_failures(task.id, failures)?;
         }
-        Ok(Ok(Some(task)))
+        Ok(Ok(Box::new(task)))
     }
 
     fn update(&self, task: &Task) -> Result<(), DatabaseError> {

@@ -11,9 +11,8 @@ use super::expiry::Expiry;
 use super::files::{DatabaseFile, identity, look};
 use super::index::{Entry, Fingerprints, Index, IndexKind, SharedMemtable};
 use super::log::Log;
-use super::work::{Done, Work};
+use super::work::{Outcomes, Writes};
 use crate::store::nodes::{Held, OwnNodes};
-use crate::store::queue::Job;
 use crate::store::row::{self, Code, CorruptRow};
 use crate::task::clock::SharedClock;
 use crate::task::repository::StoreError;
@@ -200,11 +199,11 @@ impl Database {
         self.fingerprints.clone()
     }
 
-    /// Does the work of these jobs in one transaction; what became of each, in
-    /// order. Without jobs it only does what waits.
+    /// Does the work of these writes in one transaction; what became of each.
+    /// Without any it only does what waits.
     ///
     /// After an error the database must be opened anew.
-    pub(super) fn commit(&mut self, jobs: &[Job<Work, Done>]) -> Result<Vec<Done>, DatabaseError> {
+    pub(super) fn commit(&mut self, writes: &Writes) -> Result<Outcomes, DatabaseError> {
         self.source.check()?;
         self.log.check()?;
         let now = self.source.clock.now();
@@ -213,12 +212,9 @@ impl Database {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut batch = Batch::new(&transaction, &self.fingerprints, &self.keys, first_kept)?;
-        let done = jobs
-            .iter()
-            .map(|job| batch.work(&job.work, now))
-            .collect::<Result<_, _>>()?;
+        let outcomes = batch.work(writes, now)?;
         let (key_entries, source_user_entries) = batch.into_entries();
-        let rows = jobs.len().max(1);
+        let rows = writes.len().max(1);
         forget_keys(
             &transaction,
             first_kept,
@@ -234,7 +230,7 @@ impl Database {
         self.keys.committed(&key_entries);
         self.source_users.committed(&source_user_entries);
         self.log.committed(&self.connection)?;
-        Ok(done)
+        Ok(outcomes)
     }
 
     /// Closes the database, whole and in one file where no other connection is

@@ -33,12 +33,12 @@ use self::files::DatabaseFile;
 pub use self::files::Lost;
 use self::index::SharedMemtable;
 use self::reader::Reader;
-use self::work::{Done, Work};
+use self::work::{Transition, WriteQueue};
+use super::StoreContext;
 use super::nodes::OwnNodes;
-use super::queue::{Pending, Queue};
-use super::row::{NewRow, Request};
+use super::queue::Pending;
+use super::row::Request;
 use super::schema::{self, Migrated, SchemaError};
-use super::{StoreContext, when_an_id_is_free};
 use crate::task::attempt::History;
 use crate::task::clock::SharedClock;
 use crate::task::id::IdError;
@@ -51,9 +51,6 @@ use crate::task::scope::Target;
 use crate::task::{Identifier, NewTask, Task, TaskId, TenantId};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/sqlite/migrations");
-
-/// The writes that wait for the writer.
-type WriteQueue = Queue<Work, Done>;
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -219,20 +216,23 @@ impl SqliteStore {
         Ok(self.ids.change(&held)?)
     }
 
-    /// Takes the request in, under the next id; leaves it where it is when there
-    /// is no id for it now.
-    fn push_create(&self, request: &mut Option<Request>) -> Result<Pending<Done>, StoreError> {
-        self.queue.push_with(|| {
-            let id = self.ids.next_id()?;
-            NewRow::new(id, request).map(Work::Create)
-        })
+    /// Takes the request in, under the next id.
+    async fn enqueue(&self, request: Request) -> Result<Pending<Created>, StoreError> {
+        loop {
+            let no_id = {
+                let place = self.queue.creates.place()?;
+                match self.ids.next_id() {
+                    Ok(id) => return Ok(place.take(request.under(id))),
+                    Err(no_id) => no_id,
+                }
+            };
+            match no_id {
+                IdError::Wait(wait) => tokio::time::sleep(wait).await,
+                IdError::ClockBehind(_) => self.change_node().await?,
+            }
+        }
     }
 }
-
-/// The writer answered another question than was asked: a mistake of ours.
-#[derive(Debug, thiserror::Error)]
-#[error("the writer mixed up its answers")]
-struct WrongAnswer;
 
 impl TaskRepository for SqliteStore {
     fn create(
@@ -241,17 +241,8 @@ impl TaskRepository for SqliteStore {
         idempotency: Option<Idempotency>,
     ) -> BoxFuture<'_, Result<Created, StoreError>> {
         Box::pin(async move {
-            let mut request = Some(Request { task, idempotency });
-            let pending = loop {
-                match when_an_id_is_free(|| self.push_create(&mut request)).await {
-                    Err(StoreError::Id(IdError::ClockBehind(_))) => self.change_node().await?,
-                    pushed => break pushed?,
-                }
-            };
-            match pending.committed().await? {
-                Done::Created(created) => Ok(created),
-                Done::Applied(_) => Err(StoreError::failed(WrongAnswer)),
-            }
+            let request = Request { task, idempotency };
+            self.enqueue(request).await?.committed().await
         })
     }
 
@@ -302,13 +293,9 @@ impl TaskRepository for SqliteStore {
 
     fn apply(&self, target: Target, command: Command) -> BoxFuture<'_, Result<Task, ApplyError>> {
         Box::pin(async move {
-            let pending = self
-                .queue
-                .push_with(|| Ok::<_, StoreError>(Work::Apply { target, command }))?;
-            match pending.committed().await? {
-                Done::Applied(outcome) => Ok(*outcome?.ok_or(ApplyError::NoTask)?),
-                Done::Created(_) => Err(StoreError::failed(WrongAnswer).into()),
-            }
+            let transition = Transition { target, command };
+            let pending = self.queue.transitions.place()?.take(transition);
+            Ok(*pending.committed().await??)
         })
     }
 

@@ -7,9 +7,9 @@
 
 use std::time::Duration;
 
-use super::WriteQueue;
 use super::database::{Database, DatabaseError};
-use crate::store::queue::{self, CloseOnDrop, Job};
+use super::work::WriteQueue;
+use crate::store::queue::CloseOnDrop;
 
 /// How often an idle writer looks after expired keys and unfinished index work.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
@@ -20,25 +20,24 @@ const HOUSEKEEPING: Duration = Duration::from_secs(10);
 /// same code brings the service up, and back when the cause is gone. Where it is
 /// its files that are gone it stays open: it may be all that is left of them.
 pub(super) fn run(queue: &WriteQueue, database: Database) {
-    let _closed = CloseOnDrop(queue);
+    let _closed = (CloseOnDrop(&queue.creates), CloseOnDrop(&queue.transitions));
     let source = database.source().clone();
     let mut open = Some(database);
-    while let Some(mut jobs) = queue.take_within(HOUSEKEEPING) {
-        jobs.retain(Job::is_awaited);
+    while let Some(writes) = queue.take_within(HOUSEKEEPING) {
         let database = match open.take() {
             Some(database) => Ok(database),
             None => source.open(),
         };
         let outcome = database.and_then(|mut database| {
-            let done = database.commit(&jobs);
+            let done = database.commit(&writes);
             if done.as_ref().err().is_none_or(DatabaseError::is_of_files) {
                 open = Some(database);
             }
             done
         });
         match outcome {
-            Ok(done) => queue::answer(jobs, done),
-            Err(error) => queue::fail(jobs, &error.into()),
+            Ok(outcomes) => writes.answer(outcomes),
+            Err(error) => writes.fail(&error.into()),
         }
     }
     if let Some(database) = open {
