@@ -10,6 +10,13 @@ pub(super) type Tick = u32;
 #[derive(Debug)]
 pub(super) struct Clock(AtomicU32);
 
+impl Default for Clock {
+    /// A clock that has just begun. No moment of it is 0.
+    fn default() -> Self {
+        Self(AtomicU32::new(1))
+    }
+}
+
 impl Clock {
     /// The time from one sweep to the next.
     pub(super) const TICK: Duration = Duration::from_millis(500);
@@ -18,11 +25,6 @@ impl Clock {
     /// The length of a period. What an answer's bytes began in the period before
     /// the last is [overdue](Self::overdue_period).
     const PERIOD: Tick = 30;
-
-    /// A clock that has just begun. No moment of it is 0.
-    pub(super) const fn new() -> Self {
-        Self(AtomicU32::new(1))
-    }
 
     pub(super) fn now(&self) -> Tick {
         self.0.load(Ordering::Relaxed)

@@ -1,11 +1,10 @@
 //! A listening socket and its connections, from the first to the last.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -21,7 +20,8 @@ use tokio_util::task::TaskTracker;
 
 use super::Timing;
 use super::clock::Clock;
-use super::connection::{Connection, Patience, Verdict};
+use super::connection::{Patience, Verdict};
+use super::connections::Connections;
 use super::exchange::{RequestBody, exchange};
 use super::places::{Place, Places};
 use super::refusal::Refusals;
@@ -46,10 +46,6 @@ const BACKLOG: u32 = 4096;
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 /// The file descriptors kept for other things than connections.
 const RESERVED_FILES: u64 = 160;
-/// How often a shutdown looks at what is still in flight.
-const DRAIN_ROUND: Duration = Duration::from_millis(25);
-/// The rounds in which an idle connection may end by itself.
-const POLITE_ROUNDS: usize = 4;
 
 /// A listening socket.
 pub(super) struct Listener {
@@ -80,14 +76,12 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Spawn {
 
 /// What a listener's connections share.
 struct Shared {
-    clock: Arc<Clock>,
     phase: Arc<Phase>,
     places: Arc<Places>,
     refusals: Refusals,
     tasks: TaskTracker,
     protocols: Builder<Spawn>,
-    connections: Mutex<HashMap<u64, Arc<Connection>>>,
-    next: AtomicU64,
+    connections: Connections,
     timing: Timing,
 }
 
@@ -137,8 +131,9 @@ impl Listener {
         }
         drop(listener);
         let begun = Instant::now();
-        shared.drain().await;
-        Ok(self.timing.shutdown_grace.saturating_sub(begun.elapsed()))
+        let grace = self.timing.shutdown_grace;
+        shared.connections.drain(&shared.tasks, grace).await;
+        Ok(grace.saturating_sub(begun.elapsed()))
     }
 }
 
@@ -146,14 +141,12 @@ impl Shared {
     fn new(timing: Timing) -> Self {
         let tasks = TaskTracker::new();
         Self {
-            clock: Arc::new(Clock::new()),
             phase: Arc::default(),
             places: Arc::new(Places::new(most_connections())),
             refusals: Refusals::new(tasks.clone()),
             protocols: protocols(Spawn(tasks.clone())),
             tasks,
-            connections: Mutex::default(),
-            next: AtomicU64::new(0),
+            connections: Connections::default(),
             timing,
         }
     }
@@ -202,17 +195,17 @@ impl Shared {
         S: HttpService<RequestBody>,
     {
         let address = peer.address;
-        let connection = Arc::new(Connection::new(Arc::new(peer), Arc::clone(&self.clock)));
-        let _entry = self.register(&connection);
+        let entry = self.connections.begin(peer);
+        let connection = entry.connection();
         let service = service_fn(|request| {
             exchange(
                 service.clone(),
-                Arc::clone(&connection),
+                Arc::clone(connection),
                 Arc::clone(&self.phase),
                 request,
             )
         });
-        let stream = TokioIo::new(Stream::new(stream, Arc::clone(&connection)));
+        let stream = TokioIo::new(Stream::new(stream, Arc::clone(connection)));
         let mut http = pin!(self.protocols.serve_connection(stream, service));
         let mut finishing = false;
         let ended = std::future::poll_fn(|context| {
@@ -239,12 +232,8 @@ impl Shared {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.clock.advance();
             self.refusals.log();
-            let patience = self.patience();
-            for connection in self.connections().values() {
-                connection.decide(connection.judge(&patience));
-            }
+            self.connections.sweep(&self.patience());
         }
     }
 
@@ -259,55 +248,6 @@ impl Shared {
             idle: Clock::ticks(idle),
             linger: Clock::ticks(LINGER),
         }
-    }
-
-    /// Ends all connections: those that have nothing in flight at once, the rest
-    /// when it was answered, or after the grace period.
-    async fn drain(&self) {
-        self.tasks.close();
-        let deadline = Instant::now().checked_add(self.timing.shutdown_grace);
-        for round in 0_usize.. {
-            let is_over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            for connection in self.connections().values() {
-                let has_time = round < POLITE_ROUNDS || connection.is_in_flight();
-                connection.decide(if has_time && !is_over {
-                    Verdict::Finish
-                } else {
-                    Verdict::End
-                });
-            }
-            let ended = tokio::time::timeout(DRAIN_ROUND, self.tasks.wait());
-            if ended.await.is_ok() || is_over {
-                return;
-            }
-        }
-    }
-
-    fn register(&self, connection: &Arc<Connection>) -> Entry<'_> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.connections().insert(number, Arc::clone(connection));
-        Entry {
-            shared: self,
-            number,
-        }
-    }
-
-    fn connections(&self) -> MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
-        self.connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A connection's entry among those that are swept.
-struct Entry<'a> {
-    shared: &'a Shared,
-    number: u64,
-}
-
-impl Drop for Entry<'_> {
-    fn drop(&mut self) {
-        self.shared.connections().remove(&self.number);
     }
 }
 

@@ -2,10 +2,11 @@
 //!
 //! A connection has a place ([`places`]) or is refused ([`refusal`]); its bytes
 //! go through [`stream`], its requests and answers through [`exchange`]; what it
-//! does is noted in its [`connection`], and [`listener`] ends it when it is time.
+//! does is noted in its [`connection`], and [`connections`] ends it when it is time.
 
 mod clock;
 mod connection;
+mod connections;
 mod exchange;
 mod listener;
 mod places;

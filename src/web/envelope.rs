@@ -16,7 +16,6 @@ use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Request, StatusCode};
-use http_body_util::Either;
 use serde::Serialize;
 use tokio::time::Instant;
 use tower::{Layer, Service};
@@ -130,16 +129,16 @@ where
         Box::pin(async move {
             let answer = async {
                 if let Err(error) = framed {
-                    return Ok(error.into_response().map(Either::Left));
+                    return Ok(error.into_response());
                 }
                 // No more is held for a client than it takes.
                 if let Some(peer) = context.peer() {
                     peer.answers.has_room().await;
                 }
-                answer.await.map(|response| response.map(Either::Right))
+                answer.await.map(|response| response.map(Body::new))
             };
             let response = match tokio::time::timeout_at(context.deadline(), answer).await {
-                Ok(Ok(response)) => response.map(Body::new),
+                Ok(Ok(response)) => response,
                 Ok(Err(infallible)) => match infallible {},
                 Err(elapsed) => ApiError::unavailable(elapsed).into_response(),
             };

@@ -113,6 +113,40 @@ async fn two_thousand_bodies_that_stop_midway_hinder_nobody() {
     assert_serves_others(&process).await;
 }
 
+/// Whether a body belongs to anybody is known when it is whole: its signature
+/// covers it.
+#[tokio::test]
+async fn of_bodies_that_nobody_has_signed_no_more_than_a_bound_is_held() {
+    /// More than 32 MiB.
+    const COUNT: usize = 2_400;
+    const LENGTH: usize = 15_000;
+    let process = serve_with("request_timeout = \"15s\"");
+    if at_most(COUNT) < COUNT {
+        return;
+    }
+    let signature = "0".repeat(64);
+    let lines = format!(
+        "Authorization: HMAC-SHA256 AppId=kootask-dev,\
+         SignedHeaders=host;x-date;x-user-id,Signature={signature}\r\n"
+    );
+    let mut answers = JoinSet::new();
+    for _ in 0..COUNT {
+        let mut wire = Wire::connect_from(client(1), process.address).await;
+        wire.begin_create(&lines, LENGTH + 1).await;
+        wire.send(" ".repeat(LENGTH)).await.unwrap();
+        answers.spawn(async move { wire.reply().await.status });
+    }
+    assert_serves_others(&process).await;
+    let resident = process.resident_kib();
+    assert!(resident < MOST_MEMORY, "{resident} KiB");
+    let statuses = answers.join_all().await;
+    let with = |status| statuses.iter().filter(|one| **one == status).count();
+    let (late, refused) = (with(408), with(503));
+    assert_eq!(late + refused, COUNT);
+    assert!(late * LENGTH <= 32 << 20, "{late} bodies were held");
+    assert!(refused < COUNT / 2, "{refused} were refused");
+}
+
 /// Connections from this address until one is refused; each has made a request.
 async fn served_until_refused(process: &TestProcess, local: IpAddr) -> Vec<Wire> {
     let mut served = Vec::new();

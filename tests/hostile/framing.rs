@@ -283,3 +283,31 @@ async fn a_body_that_is_too_large_is_refused_so_that_a_pool_learns_of_it() {
         assert!(wire.ends_in_order().await, "reset");
     }
 }
+
+/// The HTTP library sends no interim answer over HTTP/2, and needs none: a client
+/// must not wait for ever (RFC 9110, 10.1.1).
+#[tokio::test]
+async fn over_http2_a_client_that_expects_100_is_served_when_it_goes_on_and_408_when_it_waits() {
+    let process = TestProcess::configured("[server]\nrequest_timeout = \"2s\"");
+    let body = transfer_from("source");
+    let expect = [("expect", "100-continue")];
+    let mut wire = Wire::connect(process.address).await;
+    let heads = [
+        http2::preface(&[]),
+        http2::post_head(1, CREATE, &expect),
+        http2::post_head(3, CREATE, &expect),
+    ];
+    wire.send(heads.concat()).await.unwrap();
+    wire.send(http2::data(1, body.as_bytes(), true))
+        .await
+        .unwrap();
+    let ended = |bytes: &[u8], stream| {
+        let is_end = |frame: &(u8, u8, u32)| frame.0 == 0 && frame.1 & 1 == 1 && frame.2 == stream;
+        http2::frames(bytes).iter().any(is_end)
+    };
+    let received = wire.received(|bytes| ended(bytes, 1)).await;
+    assert!(String::from_utf8_lossy(received).contains("\"taskId\""));
+    assert!(!ended(received, 3));
+    let received = wire.received(|bytes| ended(bytes, 3)).await;
+    assert!(String::from_utf8_lossy(received).contains("did not arrive in time"));
+}
