@@ -12,7 +12,7 @@ use crate::support::command::command;
 use crate::support::process::TestProcess;
 
 /// A `kootask dev` as the last word of a shell script, `$0` and `$@` there.
-fn serve_by(shell: &[&str], script: &str, place: &Place) -> Command {
+pub fn serve_by(shell: &[&str], script: &str, place: &Place) -> Command {
     let mut command = command(shell[0]);
     command
         .args(&shell[1..])
@@ -49,7 +49,7 @@ async fn a_file_that_may_not_grow_refuses_creates_until_it_may() {
 }
 
 /// How to start a shell that may mount, and whose mounts are its own.
-fn mounting_shell() -> Option<&'static [&'static str]> {
+pub fn mounting_shell() -> Option<&'static [&'static str]> {
     let shells: [&[&str]; 2] = [&["unshare", "-m"], &["unshare", "-rm"]];
     shells.into_iter().find(|shell| {
         let mut probe = command(shell[0]);

@@ -7,6 +7,7 @@ mod fsync;
 mod hang_up;
 pub mod ledger;
 pub mod load;
+mod mounted;
 mod overload;
 mod shutdown;
 mod storage_away;
