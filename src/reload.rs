@@ -57,7 +57,7 @@ pub struct Unreadable {
     pub error: io::Error,
 }
 
-/// What [`watch`] hands on: the contents of the files, in their order.
+/// What [`watch()`] hands on: the contents of the files, in their order.
 pub type Contents = Result<Vec<Vec<u8>>, Unreadable>;
 
 impl Files {

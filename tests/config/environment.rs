@@ -59,6 +59,8 @@ fn every_setting_can_be_given_in_the_environment() {
             ("KOOTASK__STORE__MIGRATE", "false"),
             ("KOOTASK__STORE__MAX_CONNECTIONS", "9"),
             ("KOOTASK__ID__NODE", "42"),
+            ("KOOTASK__TASKS__MAX_ATTEMPTS", "3"),
+            ("KOOTASK__TASKS__ATTEMPT_TIMEOUT", "2h"),
             ("KOOTASK__DIRECTORY__FILE", "users.csv"),
         ],
     );
@@ -80,6 +82,10 @@ fn every_setting_can_be_given_in_the_environment() {
 
     [id]
     node = 42
+
+    [tasks]
+    max_attempts = 3
+    attempt_timeout = "2h"
 
     [directory]
     file = "users.csv"
