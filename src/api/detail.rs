@@ -5,9 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::examples;
 use super::task_item::TaskItem;
-use super::values::{StatusNumber, TaskTypeNumber};
 use crate::auth::Caller;
 use crate::task::{Identifier, TaskId, TaskService};
 use crate::web::answer::Answer;
@@ -15,6 +13,8 @@ use crate::web::call::{Access, Call, in_path};
 use crate::web::context::Context;
 use crate::web::error::ApiError;
 use crate::web::path::{InPath, PathParameter};
+use crate::wire::examples;
+use crate::wire::{StatusNumber, TaskTypeNumber};
 
 /// The path of the detail call. The words of the other paths are no task ids.
 pub const PATH: &str = "/koodrive/ose/v1/task/{task_id}";

@@ -5,12 +5,10 @@
 
 mod create;
 mod detail;
-mod examples;
 mod list;
 mod recipient;
 mod result;
 mod task_item;
-mod values;
 
 pub use self::create::PATH as CREATE;
 pub use self::detail::PATH as DETAIL;

@@ -8,7 +8,6 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::examples;
 use crate::auth::Caller;
 use crate::task::identifier::NotAnIdentifier;
 use crate::task::{Identifier, TaskService};
@@ -17,6 +16,7 @@ use crate::web::call::{Access, Call, in_path};
 use crate::web::context::Context;
 use crate::web::error::{ApiError, Reason};
 use crate::web::path::{InPath, PathParameter};
+use crate::wire::examples;
 
 /// The path of the recipient call.
 pub const PATH: &str = "/koodrive/ose/v1/task/dstUserInfo/{src_user_id}";

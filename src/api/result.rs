@@ -8,7 +8,6 @@ use utoipa::ToSchema;
 use utoipa::openapi::Deprecated;
 use utoipa::openapi::path::ParameterBuilder;
 
-use super::examples;
 use crate::auth::Caller;
 use crate::task::import::ImportResult;
 use crate::task::service::ImportResultError;
@@ -18,6 +17,7 @@ use crate::web::call::{Access, Call, query, schema};
 use crate::web::context::Context;
 use crate::web::error::{ApiError, Reason, Violation};
 use crate::web::query::Query;
+use crate::wire::examples;
 
 /// The path of the result call.
 pub const PATH: &str = "/koodrive/ose/v1/task/result";

@@ -1,12 +1,11 @@
 //! A task as the wire shows it.
 
-use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::values::{StatusNumber, TaskTypeNumber, Time};
-use crate::task::{Identifier, Task, TaskId, TaskParameters, TaskService};
+use crate::task::{Identifier, Task, TaskId, TaskService};
 use crate::web::error::ApiError;
+use crate::wire::{Parameters, StatusNumber, TaskTypeNumber, Time};
 
 /// A task in a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -32,16 +31,15 @@ pub(super) struct TaskItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) result_code: Option<String>,
-    #[schema(value_type = Time)]
-    create_time: String,
+    create_time: Time,
     /// When its execution began; absent before.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Time)]
-    start_time: Option<String>,
+    start_time: Option<Time>,
     /// When it ended; absent before.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Time)]
-    end_time: Option<String>,
+    end_time: Option<Time>,
 }
 
 impl TaskItem {
@@ -51,7 +49,7 @@ impl TaskItem {
     ///
     /// [`ApiError::Internal`] if the parameters cannot be written.
     pub(super) fn of(tasks: &TaskService, task: Task) -> Result<Self, ApiError> {
-        let init_params = InitParams::of(&task.parameters);
+        let init_params = Parameters::of(&task.parameters);
         Ok(Self {
             task_id: task.id.to_string(),
             task_name: tasks.task_name(&task),
@@ -62,54 +60,9 @@ impl TaskItem {
             init_params: serde_json::to_string(&init_params).map_err(ApiError::internal)?,
             locale: task.locale,
             result_code: task.result_code.map(|code| code.to_string()),
-            create_time: time(task.id.created_at()),
-            start_time: task.started_at.map(time),
-            end_time: task.ended_at.map(time),
+            create_time: task.id.created_at().into(),
+            start_time: task.started_at.map(Time::from),
+            end_time: task.ended_at.map(Time::from),
         })
     }
-}
-
-/// `initParams`: the fields of the create call's body that the task's type has.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum InitParams<'a> {
-    #[serde(rename_all = "camelCase")]
-    Transfer {
-        src_user_id: &'a str,
-        dst_user_id: &'a str,
-    },
-    #[serde(rename_all = "camelCase")]
-    BatchImport {
-        result_id: &'a str,
-        org_id: &'a str,
-        org_user_id: &'a str,
-    },
-}
-
-impl<'a> InitParams<'a> {
-    fn of(parameters: &'a TaskParameters) -> Self {
-        match parameters {
-            TaskParameters::Transfer {
-                src_user_id,
-                dst_user_id,
-            } => Self::Transfer {
-                src_user_id: src_user_id.as_str(),
-                dst_user_id: dst_user_id.as_str(),
-            },
-            TaskParameters::BatchImport {
-                result_id,
-                org_id,
-                org_user_id,
-            } => Self::BatchImport {
-                result_id: result_id.as_str(),
-                org_id: org_id.as_str(),
-                org_user_id: org_user_id.as_str(),
-            },
-        }
-    }
-}
-
-/// As KooDrive writes it: `2024-08-12T07:22:33.000Z`.
-fn time(time: Timestamp) -> String {
-    format!("{time:.3}")
 }

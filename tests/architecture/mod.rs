@@ -10,7 +10,7 @@ use self::imports::Import;
 
 /// The rooms from the top to the bottom, each with those it may import. A room
 /// imports rooms below it alone, so there can be no circle.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 19] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -26,6 +26,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
             "config",
             "ops",
             "api",
+            "tenant",
             "worker",
             "stand_in",
             "auth",
@@ -38,12 +39,14 @@ const ROOMS: [(&str, &[&str]); 17] = [
         ],
     ),
     // The types of values that are configured.
-    ("config", &["auth", "store", "web", "task"]),
+    ("config", &["auth", "wire", "store", "web", "task"]),
     ("ops", &["web", "task"]),
-    ("api", &["auth", "web", "task"]),
-    ("worker", &["auth", "web", "task"]),
+    ("api", &["auth", "wire", "web", "task"]),
+    ("tenant", &["auth", "wire", "web", "task"]),
+    ("worker", &["auth", "wire", "web", "task"]),
     ("stand_in", &["auth", "web", "task"]),
     ("auth", &["web", "task"]),
+    ("wire", &["web", "task"]),
     ("store", &["task"]),
     ("directory", &["reload", "task"]),
     ("reload", &[]),

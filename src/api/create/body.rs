@@ -5,10 +5,10 @@ use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, SchemaType, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::api::examples;
-use crate::api::values::TaskTypeNumber;
 use crate::task::{Identifier, TaskType};
 use crate::web::call::schema;
+use crate::wire::TaskTypeNumber;
+use crate::wire::examples;
 
 const TRANSFER: &str = "TransferRequest";
 const BATCH_IMPORT: &str = "BatchImportRequest";

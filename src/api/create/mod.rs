@@ -13,7 +13,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use self::body::CreateBody;
 use self::request::{CreateRequest, MAX_KEY_LENGTH};
-use super::{detail, examples, recipient};
+use super::{detail, recipient};
 use crate::task::repository::StoreError;
 use crate::task::service::CreateError;
 use crate::task::{TaskId, TaskService};
@@ -21,6 +21,7 @@ use crate::web::answer::Answer;
 use crate::web::call::{Access, Call, header, schema};
 use crate::web::context::Context;
 use crate::web::error::ApiError;
+use crate::wire::examples;
 
 /// The path of the create call.
 pub const PATH: &str = "/koodrive/ose/v1/task/create";

@@ -4,13 +4,13 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
-use crate::api::values::TaskTypeNumber;
 use crate::auth::Caller;
 use crate::task::idempotency::{Idempotency, Key};
 use crate::task::{Identifier, NewTask, TaskParameters, TaskType};
 use crate::web::context::RequestContext;
 use crate::web::error::{ApiError, Reason, Violation, Violations};
 use crate::web::json::{self, Object};
+use crate::wire::TaskTypeNumber;
 
 /// The most characters of an `Idempotency-Key`.
 pub(super) const MAX_KEY_LENGTH: usize = 255;

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use self::query::ListQuery;
-use super::examples;
 use super::task_item::TaskItem;
 use crate::auth::Caller;
 use crate::task::{TaskId, TaskService};
@@ -16,6 +15,7 @@ use crate::web::answer::Answer;
 use crate::web::call::{Access, Call};
 use crate::web::context::Context;
 use crate::web::error::ApiError;
+use crate::wire::examples;
 
 /// The path of the list call.
 pub const PATH: &str = "/koodrive/ose/v1/task/list";

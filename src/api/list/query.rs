@@ -6,13 +6,13 @@ use serde_json::json;
 use utoipa::openapi::path::{ParameterBuilder, ParameterStyle};
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 
-use crate::api::values::{StatusNumber, TaskTypeNumber};
 use crate::task::TaskId;
 use crate::task::list::{Filter, Order, Page};
 use crate::web::call::{query, schema};
 use crate::web::error::{ApiError, Reason};
 use crate::web::json;
 use crate::web::query::{MAX_VALUES, Query};
+use crate::wire::{StatusNumber, TaskTypeNumber};
 
 /// The most tasks of a page, and as many as there are without `pageSize`.
 const MAX_PAGE_SIZE: u16 = 100;

@@ -1,19 +1,34 @@
-//! The values of the wire: their numbers, their forms and their schemas.
+//! What the calls of every room write alike: the numbers and forms of types,
+//! statuses, times and parameters, with their schemas.
+//!
+//! Contract: `api.md`.
+
+pub mod examples;
+mod parameters;
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
+pub use self::parameters::Parameters;
 use crate::task::{TaskId, TaskStatus, TaskType};
 use crate::web::call::schema;
 use crate::web::error::Reason;
 use crate::web::path::PathParameter;
 
-/// A time as KooDrive writes it.
-pub(super) struct Time;
+/// A time as KooDrive writes it: `2024-08-12T07:22:33.000Z`.
+#[derive(Debug, Serialize)]
+pub struct Time(String);
+
+impl From<Timestamp> for Time {
+    fn from(time: Timestamp) -> Self {
+        Self(format!("{time:.3}"))
+    }
+}
 
 impl PathParameter for TaskId {
     const NAME: &'static str = "task_id";
@@ -39,7 +54,7 @@ impl PartialSchema for TaskId {
 
 /// The `taskType` of the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(super) struct TaskTypeNumber(u8);
+pub struct TaskTypeNumber(u8);
 
 impl From<TaskType> for TaskTypeNumber {
     fn from(kind: TaskType) -> Self {
@@ -58,7 +73,8 @@ impl From<TaskTypeNumber> for u32 {
 
 impl TaskTypeNumber {
     /// The type that this number stands for.
-    pub(super) fn task_type(number: i64) -> Option<TaskType> {
+    #[must_use]
+    pub fn task_type(number: i64) -> Option<TaskType> {
         let mut types = TaskType::ALL.into_iter();
         types.find(|kind| i64::from(Self::from(*kind).0) == number)
     }
@@ -80,7 +96,7 @@ impl PartialSchema for TaskTypeNumber {
 
 /// The `status` of the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(super) struct StatusNumber(u8);
+pub struct StatusNumber(u8);
 
 impl From<TaskStatus> for StatusNumber {
     fn from(status: TaskStatus) -> Self {
@@ -96,7 +112,7 @@ impl From<TaskStatus> for StatusNumber {
 
 impl StatusNumber {
     /// The statuses that are shown as this number; none if it is unknown.
-    pub(super) fn statuses(number: i64) -> impl Iterator<Item = TaskStatus> {
+    pub fn statuses(number: i64) -> impl Iterator<Item = TaskStatus> {
         let statuses = TaskStatus::ALL.into_iter();
         statuses.filter(move |status| i64::from(Self::from(*status).0) == number)
     }
