@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use http::Request;
 use tokio_util::task::TaskTracker;
@@ -16,8 +17,8 @@ use tower::{Service, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::api;
-use crate::auth::Authenticator;
 use crate::auth::layer::AuthLayer;
+use crate::auth::{self, Authenticator};
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::reload::Reload;
@@ -26,16 +27,18 @@ use crate::store::{self, OpenError, StoreContext};
 use crate::task::TaskService;
 use crate::task::clock::SharedClock;
 use crate::task::repository::TaskRepository;
+use crate::tenant;
 use crate::web::call::{Access, Calls};
 use crate::web::context::RequestLimits;
 use crate::web::envelope::EnvelopeLayer;
 use crate::web::error::ApiError;
+use crate::worker;
 
 pub use self::openapi::openapi;
 
 /// Every call. This one list makes the routes and the OpenAPI document.
 fn calls() -> Calls<TaskService> {
-    api::calls()
+    api::calls().and(tenant::calls()).and(worker::calls())
 }
 
 /// The service, ready to be served.
@@ -123,6 +126,10 @@ impl App {
             // Around each call alone: an unknown path is 404 to everybody.
             .routes(|access, route| match access {
                 Access::Console => route.route_layer(console.clone()),
+                Access::Worker => {
+                    let authenticator = Arc::clone(&self.authenticator);
+                    route.route_layer(from_fn_with_state(authenticator, auth::admit_worker))
+                }
                 Access::Anyone => route,
             })
             .fallback(async || ApiError::RouteNotFound)

@@ -27,5 +27,7 @@ pub mod server;
 pub mod shutdown;
 pub mod store;
 pub mod task;
+pub mod tenant;
 pub mod web;
 pub mod wire;
+pub mod worker;

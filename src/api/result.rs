@@ -17,7 +17,7 @@ use crate::web::call::{Access, Call, query, schema};
 use crate::web::context::Context;
 use crate::web::error::{ApiError, Reason, Violation};
 use crate::web::query::Query;
-use crate::wire::examples;
+use crate::wire::{ImportFailure, examples};
 
 /// The path of the result call.
 pub const PATH: &str = "/koodrive/ose/v1/task/result";
@@ -76,28 +76,13 @@ struct ResultData {
     fail_info_list: Vec<ImportFailure>,
 }
 
-/// A user that was not imported, as on the wire.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct ImportFailure {
-    /// The user's name.
-    user_name: String,
-    /// What was wrong.
-    desc: String,
-}
-
 impl From<ImportResult> for ResultData {
     fn from(result: ImportResult) -> Self {
         let failures = result.failures.into_iter();
         Self {
             success_count: result.counts.succeeded,
             fail_count: result.counts.failed,
-            fail_info_list: failures
-                .map(|failure| ImportFailure {
-                    user_name: failure.user_name,
-                    desc: failure.description,
-                })
-                .collect(),
+            fail_info_list: failures.map(ImportFailure::from).collect(),
         }
     }
 }

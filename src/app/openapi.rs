@@ -10,11 +10,12 @@ const DESCRIPTION: &str = "\
 Starts long-running tasks, such as transferring a leaving user's files to another user and \
 deleting the account, or importing users in a batch, and reads back what became of them.
 
-Bodies are UTF-8 JSON. Every call carries `X-User-Id`, `X-Date` and `Host` (HTTP/2: \
-`:authority`). A header that may be given once must not be repeated. Every error, of every \
+Bodies are UTF-8 JSON. Every call carries `Host` (HTTP/2: `:authority`) and, but a worker's, \
+`X-User-Id` and `X-Date`. A header that may be given once must not be repeated. Every error, of every \
 layer, has the one form of the schema `Error`; all violations of a request are reported at once.
 
-A credential belongs to a tenant; a caller sees and touches only its own tenant's tasks. Where \
+A credential belongs to a tenant; a caller sees and touches only its own tenant's tasks. Workers \
+have credentials of their own, and get tasks done. Where \
 `auth.mode` is `accept-any`, as in the stand-in `kootask dev`, the credential may be absent.";
 
 /// The document.

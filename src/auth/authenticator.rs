@@ -7,8 +7,9 @@ use super::authorization::Authorization;
 use super::credentials::Credentials;
 use super::headers::{AppAuthHeaders, host};
 use super::signature::{SignableRequest, SignatureHeader, string_to_sign};
-use super::{STAND_IN_TENANT, x_date};
+use super::{STAND_IN_TENANT, STAND_IN_WORKER, WorkerCaller, x_date};
 use crate::task::clock::SharedClock;
+use crate::task::scope::Scope;
 use crate::task::{Identifier, TenantId};
 use crate::web::context::RequestContext;
 use crate::web::error::{ApiError, Reason, Violation};
@@ -30,6 +31,7 @@ pub struct Authenticator {
     credentials: Credentials,
     clock: SharedClock,
     stand_in_tenant: Option<TenantId>,
+    stand_in_worker: Option<Identifier>,
 }
 
 /// A credential that was admitted, or that the stand-in does without.
@@ -64,6 +66,7 @@ impl Authenticator {
             credentials,
             clock,
             stand_in_tenant: stand_in.map(TenantId::from),
+            stand_in_worker: STAND_IN_WORKER.parse().ok(),
         }
     }
 
@@ -101,7 +104,10 @@ impl Authenticator {
         context: &RequestContext,
     ) -> Result<Admitted, ApiError> {
         let Some((token, name)) = self.credentials.token(token) else {
-            return self.in_the_stand_in("unknown token");
+            return match self.credentials.worker(token) {
+                Some(_) => Err(ApiError::Unauthenticated("a worker's token".into())),
+                None => self.in_the_stand_in("unknown token"),
+            };
         };
         context.note_credential(name.as_ref());
         if token.expires_at.is_some_and(|end| end <= now) {
@@ -114,6 +120,47 @@ impl Authenticator {
             tenant_id: token.tenant_id.clone(),
             credential: name,
         })
+    }
+
+    /// The worker of a request. The credential of a token that is known is noted
+    /// for the log whatever is found.
+    pub(super) fn check_worker(
+        &self,
+        parts: &Parts,
+        context: &RequestContext,
+    ) -> Result<WorkerCaller, ApiError> {
+        let refused = |why: &'static str| ApiError::Unauthenticated(why.into());
+        let token = match Authorization::read(&parts.headers).map_err(refused)? {
+            Authorization::Bearer(token) => token,
+            Authorization::Absent => return self.stand_in_worker("no credential"),
+            Authorization::Signature(_) => return Err(refused("a signature, of a worker")),
+        };
+        let Some(worker) = self.credentials.worker(token) else {
+            return match self.credentials.token(token) {
+                Some(_) => Err(refused("a token that is no worker's")),
+                None => self.stand_in_worker("unknown token"),
+            };
+        };
+        context.note_credential(Some(&worker.name));
+        let now = self.clock.now();
+        if worker.expires_at.is_some_and(|end| end <= now) {
+            return Err(refused("the worker's token has expired"));
+        }
+        Ok(WorkerCaller {
+            name: worker.name.clone(),
+            scope: worker.scope.clone(),
+        })
+    }
+
+    /// The worker whose credential is not known: there is one in the stand-in alone.
+    fn stand_in_worker(&self, otherwise: &'static str) -> Result<WorkerCaller, ApiError> {
+        match (self.mode, &self.stand_in_worker) {
+            (AuthMode::AcceptAny, Some(name)) => Ok(WorkerCaller {
+                name: name.clone(),
+                scope: Scope::everything(),
+            }),
+            _ => Err(ApiError::Unauthenticated(otherwise.into())),
+        }
     }
 
     /// The tenant of who has no credential that is known: there is one in the

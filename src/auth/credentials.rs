@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::signature::SigningKey;
+use super::worker::Worker;
 use crate::task::{Identifier, TenantId};
 
 /// The SHA-256 of a bearer token; the token itself is not kept.
@@ -53,6 +54,7 @@ pub struct Token {
 pub struct Credentials {
     apps: HashMap<Identifier, App>,
     tokens: HashMap<TokenDigest, Token>,
+    workers: HashMap<TokenDigest, Worker>,
     /// As many keys as the app with the most secrets has.
     decoys: Vec<SigningKey>,
 }
@@ -65,8 +67,24 @@ impl Credentials {
         Self {
             apps,
             tokens,
+            workers: HashMap::new(),
             decoys: (0..most_keys).map(|_| SigningKey::decoy()).collect(),
         }
+    }
+
+    /// The same, with workers by the digests of their tokens.
+    #[must_use]
+    pub fn with_workers(mut self, workers: HashMap<TokenDigest, Worker>) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// What a worker's token is good for. Looked up as [`Credentials::token`].
+    pub(super) fn worker(&self, token: &str) -> Option<&Worker> {
+        if self.workers.is_empty() {
+            return None;
+        }
+        self.workers.get(&TokenDigest::of(token))
     }
 
     /// The tenant of the app, if `signature` is one of its. Every call costs

@@ -1,7 +1,7 @@
-//! Who calls: the app-auth headers, the credential, and the tower layer that
-//! admits only requests that carry both.
+//! Who calls: the app-auth headers, the credential, and the layers that admit
+//! only requests that carry what their calls ask for.
 //!
-//! Contract: `api.md`, "Request headers"; `app-auth.md`.
+//! Contract: `api.md`, "Request headers"; `app-auth.md`; `worker.md`, "Who".
 
 mod authenticator;
 mod authorization;
@@ -10,6 +10,7 @@ mod headers;
 pub mod layer;
 mod requirements;
 pub mod signature;
+mod worker;
 pub mod x_date;
 
 use axum::extract::FromRequestParts;
@@ -21,6 +22,7 @@ use crate::web::error::ApiError;
 pub use self::authenticator::{AuthMode, Authenticator};
 pub use self::credentials::{App, Credentials, Token, TokenDigest};
 pub use self::requirements::requirements;
+pub use self::worker::{STAND_IN_WORKER, Worker, WorkerCaller, admit_worker};
 
 /// The tenant of a caller that only [`AuthMode::AcceptAny`] lets in.
 pub const STAND_IN_TENANT: &str = "dev";

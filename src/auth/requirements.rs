@@ -25,11 +25,16 @@ header, an empty line, the list of signed headers, and the hex SHA-256 of the bo
 ends with `/`; query parameters are percent-encoded and sorted. `kootask sign --explain` shows \
 it for a request.";
 
+const WORKER_DESCRIPTION: &str = "\
+`Bearer TOKEN`, of a worker that is listed under `auth.workers`. It opens no other call, and no \
+other credential opens a worker's. Where `auth.mode` is `accept-any` any token does, and none.";
+
 /// What an access asks of a request.
 #[must_use]
 pub fn requirements(access: Access) -> Requirements {
     match access {
         Access::Console => console(),
+        Access::Worker => worker(),
         Access::Anyone => Requirements::default(),
     }
 }
@@ -48,22 +53,43 @@ fn console() -> Requirements {
             ),
         ],
         headers: vec![user_id(), date()],
-        errors: vec![
-            ApiError::Malformed(Malformed::NoHost),
-            ApiError::Malformed(Malformed::RepeatedHost),
-            ApiError::Malformed(Malformed::NotAHost),
-            ApiError::Malformed(Malformed::DifferentHosts),
-            // Any signed request may have a body, which is read to be hashed.
-            ApiError::Malformed(Malformed::UnreadableBody),
-            ApiError::Malformed(Malformed::Trailers),
-            ApiError::Malformed(Malformed::TransferEncoding),
-            ApiError::Unauthenticated("".into()),
-            ApiError::DateOutsideWindow(outside_window().into()),
-            ApiError::Forbidden,
-            ApiError::RequestTimeout,
-            ApiError::BodyTooLarge,
-        ],
+        errors: errors_of_every_caller()
+            .into_iter()
+            .chain([
+                ApiError::DateOutsideWindow(outside_window().into()),
+                ApiError::Forbidden,
+            ])
+            .collect(),
     }
+}
+
+fn worker() -> Requirements {
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(WORKER_DESCRIPTION));
+    Requirements {
+        credentials: vec![("worker", SecurityScheme::Http(bearer.build()))],
+        headers: Vec::new(),
+        errors: errors_of_every_caller().into(),
+    }
+}
+
+/// How a request is refused, whatever its credential should be.
+fn errors_of_every_caller() -> [ApiError; 10] {
+    [
+        ApiError::Malformed(Malformed::NoHost),
+        ApiError::Malformed(Malformed::RepeatedHost),
+        ApiError::Malformed(Malformed::NotAHost),
+        ApiError::Malformed(Malformed::DifferentHosts),
+        // Any signed request may have a body, which is read to be hashed, and every
+        // worker's has one.
+        ApiError::Malformed(Malformed::UnreadableBody),
+        ApiError::Malformed(Malformed::Trailers),
+        ApiError::Malformed(Malformed::TransferEncoding),
+        ApiError::Unauthenticated("".into()),
+        ApiError::RequestTimeout,
+        ApiError::BodyTooLarge,
+    ]
 }
 
 /// An example, at the time of the example of `X-Date`.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
@@ -10,8 +11,9 @@ use super::reading::Table;
 use super::secret::refuse_short;
 use super::section::section;
 use crate::auth::signature::SigningKey;
-use crate::auth::{App, AuthMode, Credentials, Token, TokenDigest};
-use crate::task::{Identifier, TenantId};
+use crate::auth::{App, AuthMode, Credentials, Token, TokenDigest, Worker};
+use crate::task::scope::{Scope, Tenants};
+use crate::task::{Identifier, TaskType, TenantId};
 
 /// The fewest bytes of an app's secret. An HMAC key below 112 bits is disallowed
 /// by NIST SP 800-131A, and few texts have 8 bits in each byte: 16 bytes are 128
@@ -39,6 +41,9 @@ section! {
 
         /// The bearer tokens.
         pub tokens: Vec<TokenConfig>,
+
+        /// The workers that get tasks done.
+        pub workers: Vec<WorkerConfig>,
     }
 }
 
@@ -85,6 +90,50 @@ section! {
     }
 }
 
+section! {
+    /// A worker's bearer token. It opens the calls of workers and no others, and no
+    /// other credential opens those. A second entry of the same name gives it a second
+    /// token that is as good as the first. In the environment:
+    /// KOOTASK__AUTH__WORKERS__0__NAME=…, then 1, 2, …; they replace the file's list.
+    pub struct WorkerConfig {
+        /// Its name. A task that is claimed under one name is ended under no other.
+        #[example("migrator")]
+        pub name: Identifier,
+
+        /// The SHA-256 that the token is known by: printf %s "$TOKEN" | sha256sum
+        #[example("0000000000000000000000000000000000000000000000000000000000000000")]
+        pub token_sha256: TokenDigest,
+
+        /// The tenants whose tasks it may see and move; ["*"] stands for all.
+        #[example(["my-company"])]
+        pub tenants: Tenants,
+
+        /// The types of tasks that it may see and move; all if absent.
+        #[example([0, 1])]
+        pub task_types: Option<Arc<[TaskType]>>,
+
+        /// When the token ends to be good; never if absent.
+        #[example("2027-01-01T00:00:00Z")]
+        pub expires_at: Option<Timestamp>,
+    }
+}
+
+impl WorkerConfig {
+    fn worker(&self) -> Worker {
+        Worker {
+            name: self.name.clone(),
+            scope: Scope {
+                tenants: self.tenants.clone(),
+                task_types: self
+                    .task_types
+                    .clone()
+                    .unwrap_or_else(|| TaskType::ALL.into()),
+            },
+            expires_at: self.expires_at,
+        }
+    }
+}
+
 impl AuthConfig {
     /// The credentials, ready to check with.
     #[must_use]
@@ -106,7 +155,9 @@ impl AuthConfig {
         };
         let tokens = self.tokens.iter();
         let tokens = tokens.map(|entry| (entry.token_sha256, token(entry)));
-        Credentials::new(apps, tokens.collect())
+        let workers = self.workers.iter();
+        let workers = workers.map(|entry| (entry.token_sha256, entry.worker()));
+        Credentials::new(apps, tokens.collect()).with_workers(workers.collect())
     }
 }
 
@@ -123,7 +174,8 @@ fn refuse_short_secret(app: &mut AppConfig, table: &mut Table<'_>) {
     refuse_short(table, "app_secret", &app.app_secret, FEWEST_SECRET_BYTES);
 }
 
-/// An app belongs to one tenant, and a token is listed once.
+/// An app belongs to one tenant, a worker has one scope, and a token is listed
+/// once, in one of the lists.
 fn refuse_contradictions(auth: &mut AuthConfig, table: &mut Table<'_>) {
     let mut tenants = HashMap::new();
     for (number, app) in auth.apps.iter().enumerate() {
@@ -137,12 +189,39 @@ fn refuse_contradictions(auth: &mut AuthConfig, table: &mut Table<'_>) {
             table.mistake("apps", problem);
         }
     }
+    let mut workers = HashMap::new();
+    for (number, worker) in auth.workers.iter().map(WorkerConfig::worker).enumerate() {
+        let (first, scope) = workers
+            .entry(worker.name)
+            .or_insert_with(|| (number, worker.scope.clone()));
+        if *scope != worker.scope {
+            let problem = format!(
+                "entries {first} and {number}, counted from 0, are of one name but of two scopes"
+            );
+            table.mistake("workers", problem);
+        }
+    }
+    let tokens = auth.tokens.iter().map(|token| token.token_sha256);
+    let workers = auth.workers.iter().map(|worker| worker.token_sha256);
     let mut digests = HashMap::new();
-    for (number, token) in auth.tokens.iter().enumerate() {
-        if let Some(first) = digests.insert(token.token_sha256, number) {
-            let problem =
-                format!("entries {first} and {number}, counted from 0, are the same token");
-            table.mistake("tokens", problem);
+    for (list, digest, number) in (0..)
+        .zip(tokens)
+        .map(|(number, digest)| ("tokens", digest, number))
+        .chain(
+            (0..)
+                .zip(workers)
+                .map(|(number, digest)| ("workers", digest, number)),
+        )
+    {
+        if let Some((other, first)) = digests.insert(digest, (list, number)) {
+            let problem = if other == list {
+                format!("entries {first} and {number}, counted from 0, are the same token")
+            } else {
+                format!(
+                    "entry {number} is the same token as entry {first} of {other}, counted from 0"
+                )
+            };
+            table.mistake(list, problem);
         }
     }
 }

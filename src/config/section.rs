@@ -155,7 +155,7 @@ macro_rules! section {
                 $(#[doc = $field_doc:literal])*
                 $(#[default($default:literal $(, dev = $dev:literal)?)])?
                 $(#[computed($computed:path)])?
-                $(#[example($example:literal)])?
+                $(#[example($example:expr)])?
                 $(#[range($lowest:literal, $highest:literal)])?
                 pub $field:ident: $type:ty,
             )*

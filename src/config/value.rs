@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -10,7 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::tree::Content;
 use crate::auth::{AuthMode, TokenDigest};
 use crate::store::StoreUrl;
-use crate::task::{Identifier, TenantId};
+use crate::task::scope::Tenants;
+use crate::task::{Identifier, TaskType, TenantId};
+use crate::wire::TaskTypeNumber;
 
 /// The type of a setting.
 pub(super) trait Value: Sized {
@@ -49,6 +52,8 @@ pub(super) enum Form {
     Boolean,
     /// Also as a date and time.
     Moment,
+    /// Also as a list of texts or numbers; as text, they are separated by commas.
+    List,
 }
 
 impl Form {
@@ -59,6 +64,16 @@ impl Form {
             | (Content::Number(text), Self::Number)
             | (Content::Moment(text), Self::Moment) => Some(text),
             (Content::Boolean(value), Self::Boolean) => Some(value.to_string()),
+            (Content::List(entries), Self::List) => {
+                let entries = entries.into_iter().map(|entry| match entry.content {
+                    // A comma would make two entries of one.
+                    Content::Text(text) | Content::Number(text) if !text.contains(',') => {
+                        Some(text)
+                    }
+                    _ => None,
+                });
+                Some(entries.collect::<Option<Vec<_>>>()?.join(","))
+            }
             _ => None,
         }
     }
@@ -217,6 +232,51 @@ impl Value for TenantId {
     fn written(&self) -> toml::Value {
         self.as_str().into()
     }
+}
+
+impl Value for Tenants {
+    const FORM: Form = Form::List;
+    const WANTED: &'static str = "a list of tenants, or [\"*\"] for all of them";
+
+    fn read(text: &str) -> Result<Self, Wrong> {
+        match text {
+            "*" => Ok(Self::All),
+            list => entries(list, TenantId::read).map(|these| Self::These(these.into())),
+        }
+    }
+
+    fn written(&self) -> toml::Value {
+        match self {
+            Self::All => vec!["*"].into(),
+            Self::These(these) => toml::Value::Array(these.iter().map(Value::written).collect()),
+        }
+    }
+}
+
+/// The task types of a credential.
+impl Value for Arc<[TaskType]> {
+    const FORM: Form = Form::List;
+    const WANTED: &'static str =
+        "a list of task types: 0 (transfer and deletion), 1 (batch import)";
+
+    fn read(text: &str) -> Result<Self, Wrong> {
+        let read = |text: &str| {
+            let number = parse(text)?;
+            TaskTypeNumber::task_type(number).ok_or(Wrong::Form)
+        };
+        entries(text, read).map(Self::from)
+    }
+
+    fn written(&self) -> toml::Value {
+        let numbers = self.iter().map(|kind| TaskTypeNumber::from(*kind));
+        let numbers = numbers.map(|number| i64::from(u32::from(number)).into());
+        toml::Value::Array(numbers.collect())
+    }
+}
+
+/// The entries of a list, at least one.
+fn entries<T>(list: &str, read: impl Fn(&str) -> Result<T, Wrong>) -> Result<Vec<T>, Wrong> {
+    list.split(',').map(|entry| read(entry.trim())).collect()
 }
 
 impl Value for AuthMode {

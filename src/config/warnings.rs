@@ -36,6 +36,13 @@ impl Config {
                 _ => good = good.saturating_add(1),
             }
         }
+        for (number, worker) in self.auth.workers.iter().enumerate() {
+            if let Some(end) = worker.expires_at.filter(|end| *end <= now) {
+                warnings.push(format!(
+                    "auth.workers[{number}] expired at {end}: its bearer is refused"
+                ));
+            }
+        }
         if good == 0 && self.auth.mode == AuthMode::Verify {
             warnings.push("no credential is good any more: nobody can call".to_owned());
         }

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use super::attempt::History;
 use super::claim::{ClaimError, ClaimRequest};
 use super::idempotency::Idempotency;
-use super::import::ImportResult;
+use super::import::{ImportFailure, ImportResult};
 use super::life_cycle::Command;
 use super::list::Page;
 use super::repository::{ApplyError, Created, StoreError, TaskRepository};
@@ -126,6 +127,38 @@ impl TaskService {
     /// As [`TaskService::find`].
     pub async fn list(&self, tenant: &TenantId, page: Page) -> Result<Vec<Task>, StoreError> {
         self.repository.list(tenant, page).await
+    }
+
+    /// The tenant's task of this id, with what happened to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`TaskService::find`].
+    pub async fn history(
+        &self,
+        tenant: &TenantId,
+        id: TaskId,
+    ) -> Result<Option<(Task, History)>, StoreError> {
+        let Some(task) = self.repository.find(tenant, id).await? else {
+            return Ok(None);
+        };
+        let history = self.repository.history(&task).await?;
+        Ok(Some((task, history)))
+    }
+
+    /// Users that the last attempt of this batch import could not take, from
+    /// position `from` on, at most `limit` of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`TaskService::find`].
+    pub async fn failures(
+        &self,
+        task: &Task,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<ImportFailure>, StoreError> {
+        self.repository.failures(task, from, limit).await
     }
 
     /// What a batch import has done so far: this one, or the newest that the

@@ -38,7 +38,9 @@ pub async fn read(body: Body, context: &RequestContext) -> Result<Bytes, ApiErro
 /// What the bytes of this request's body count towards.
 fn budget(context: &RequestContext) -> Option<&Budget> {
     let peer = context.peer()?;
-    Some(if context.tenant_id().is_some() {
+    // A worker has a credential, but no tenant of its own.
+    let is_caller = context.tenant_id().or(context.credential()).is_some();
+    Some(if is_caller {
         &peer.callers_bodies
     } else {
         &peer.strangers_bodies

@@ -1,6 +1,7 @@
 //! What every layer knows of the request at hand.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use http::Extensions;
@@ -30,7 +31,10 @@ pub struct RequestContext {
     trace_id_violation: Option<Violation>,
     language: Language,
     deadline: Instant,
+    /// How much longer than others it may take.
+    allowance: OnceLock<Duration>,
     body_limit: usize,
+    own_body_limit: OnceLock<usize>,
     user_id: OnceLock<Box<str>>,
     tenant_id: OnceLock<Box<str>>,
     credential: OnceLock<Box<str>>,
@@ -63,7 +67,9 @@ impl RequestContext {
             language: Language::of(headers),
             // A timeout too long to be added is no timeout.
             deadline: started.checked_add(limits.timeout).unwrap_or(started),
+            allowance: OnceLock::new(),
             body_limit: limits.body,
+            own_body_limit: OnceLock::new(),
             user_id: OnceLock::new(),
             tenant_id: OnceLock::new(),
             credential: OnceLock::new(),
@@ -109,14 +115,29 @@ impl RequestContext {
 
     /// When the request must be answered.
     #[must_use]
-    pub const fn deadline(&self) -> Instant {
+    pub fn deadline(&self) -> Instant {
+        let allowance = self.allowance.get().copied().unwrap_or_default();
         self.deadline
+            .checked_add(allowance)
+            .unwrap_or(self.deadline)
+    }
+
+    /// Allows the request to take this much longer: what it asked the service to
+    /// wait. Of several allowances the first counts.
+    pub fn allow(&self, longer: Duration) {
+        self.allowance.get_or_init(|| longer);
     }
 
     /// The most bytes the body may have.
     #[must_use]
-    pub const fn body_limit(&self) -> usize {
-        self.body_limit
+    pub fn body_limit(&self) -> usize {
+        let own = self.own_body_limit.get().copied().unwrap_or_default();
+        own.max(self.body_limit)
+    }
+
+    /// Allows the body at least this many bytes, since its call takes long ones.
+    pub fn allow_body(&self, bytes: usize) {
+        self.own_body_limit.get_or_init(|| bytes);
     }
 
     /// The user that the request claims to act as, once known.

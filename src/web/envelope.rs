@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -18,6 +19,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Request, StatusCode};
 use serde::Serialize;
 use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 use tower::{Layer, Service};
 
 use super::answer::JSON;
@@ -137,13 +139,25 @@ where
                 }
                 answer.await.map(|response| response.map(Body::new))
             };
-            let response = match tokio::time::timeout_at(context.deadline(), answer).await {
+            let response = match in_time(&context, answer).await {
                 Ok(Ok(response)) => response,
                 Ok(Err(infallible)) => match infallible {},
                 Err(elapsed) => ApiError::unavailable(elapsed).into_response(),
             };
             Ok(seal(response, &context, log))
         })
+    }
+}
+
+/// What comes by the deadline, which a call may have moved meanwhile.
+async fn in_time<F: Future>(context: &RequestContext, answer: F) -> Result<F::Output, Elapsed> {
+    let mut answer = pin!(answer);
+    loop {
+        let deadline = context.deadline();
+        match tokio::time::timeout_at(deadline, &mut answer).await {
+            Err(_) if context.deadline() > deadline => {}
+            answered => return answered,
+        }
     }
 }
 
@@ -170,7 +184,7 @@ struct ErrorBody<'a> {
 
 #[derive(Serialize)]
 struct Detail {
-    field: &'static str,
+    field: Cow<'static, str>,
     reason: Cow<'static, str>,
 }
 
@@ -183,19 +197,20 @@ fn write_error(response: &mut Response, error: &ApiError, language: Language) {
             .violations()
             .iter()
             .map(|violation| Detail {
-                field: violation.field,
+                field: violation.name(),
                 reason: violation.reason.message(language),
             })
             .collect(),
     };
     let headers = response.headers_mut();
     match error.status() {
-        StatusCode::UNAUTHORIZED => {
+        // A layer that takes fewer credentials has said so itself.
+        StatusCode::UNAUTHORIZED if !headers.contains_key(WWW_AUTHENTICATE) => {
             for challenge in CHALLENGES {
                 headers.append(WWW_AUTHENTICATE, challenge);
             }
         }
-        StatusCode::SERVICE_UNAVAILABLE => {
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
             headers.insert(RETRY_AFTER, error::RETRY_AFTER.as_secs().into());
         }
         _ => {}

@@ -74,6 +74,15 @@ pub enum ApiError {
     /// The idempotency key was used before, with another body.
     #[error("idempotency key reused with another body")]
     IdempotencyMismatch,
+    /// A worker's report that changes nothing. One field tells why.
+    #[error("a report of a worker that changes nothing: {0}")]
+    ReportRefused(Violations),
+    /// The task is in a state that does not allow it.
+    #[error("the task is in a state that does not allow it: {0}")]
+    NotInThisState(TaskState),
+    /// The credential holds as many leases as it may.
+    #[error("the credential holds too many leases")]
+    TooManyLeases,
     /// Our fault.
     #[error("internal error: {0}")]
     Internal(Cause),
@@ -118,11 +127,34 @@ pub enum Malformed {
     TransferEncoding,
 }
 
+/// A state of a task that stands in the way of what is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TaskState {
+    /// Never started.
+    #[error("new")]
+    New,
+    /// Waits for another attempt.
+    #[error("waiting")]
+    Waiting,
+    /// Runs.
+    #[error("executing")]
+    Executing,
+    /// Ended well.
+    #[error("success")]
+    Success,
+    /// Failed.
+    #[error("failed")]
+    Failed,
+}
+
 /// One field of a request that is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Violation {
     /// The name of the header, query parameter or body field.
     pub field: &'static str,
+    /// The list and the position, from 0, of the object that the field is of, if
+    /// it is of one. The object itself is at fault where the field has no name.
+    pub entry: Option<(&'static str, usize)>,
     /// What is wrong with it.
     pub reason: Reason,
 }
@@ -131,7 +163,28 @@ impl Violation {
     /// A violation of `field`.
     #[must_use]
     pub const fn new(field: &'static str, reason: Reason) -> Self {
-        Self { field, reason }
+        Self {
+            field,
+            entry: None,
+            reason,
+        }
+    }
+
+    /// The same of an object in a list.
+    #[must_use]
+    pub const fn of_entry(mut self, list: &'static str, position: usize) -> Self {
+        self.entry = Some((list, position));
+        self
+    }
+
+    /// The field as a client reads it: `userName`, or `rows[3].userName`.
+    #[must_use]
+    pub fn name(&self) -> Cow<'static, str> {
+        match self.entry {
+            None => self.field.into(),
+            Some((list, position)) if self.field.is_empty() => format!("{list}[{position}]").into(),
+            Some((list, position)) => format!("{list}[{position}].{}", self.field).into(),
+        }
     }
 }
 
@@ -148,9 +201,16 @@ impl Violations {
 
     /// Adds a violation, unless its field has one.
     pub fn add(&mut self, violation: Violation) {
-        if self.0.iter().all(|known| known.field != violation.field) {
+        let of_field =
+            |known: &Violation| known.entry == violation.entry && known.field == violation.field;
+        if !self.0.iter().any(of_field) {
             self.0.push(violation);
         }
+    }
+
+    /// What was read, or adds why it could not be.
+    pub fn keep<T>(&mut self, read: Result<T, Violation>) -> Option<T> {
+        read.map_err(|violation| self.add(violation)).ok()
     }
 }
 
@@ -159,6 +219,15 @@ impl Extend<Violation> for Violations {
         for violation in violations {
             self.add(violation);
         }
+    }
+}
+
+impl IntoIterator for Violations {
+    type Item = Violation;
+    type IntoIter = std::vec::IntoIter<Violation>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 
@@ -182,7 +251,7 @@ impl fmt::Display for Violations {
         for (index, violation) in self.0.iter().enumerate() {
             let separator = if index > 0 { "; " } else { "" };
             let reason = violation.reason.message(Language::EnUs);
-            write!(formatter, "{separator}{} {reason}", violation.field)?;
+            write!(formatter, "{separator}{} {reason}", violation.name())?;
         }
         Ok(())
     }
@@ -228,6 +297,50 @@ pub enum Reason {
     NotACursor,
     /// Neither `asc` nor `desc`.
     NotAnOrder,
+    /// Not an integer of this range.
+    NotInRange {
+        /// The lowest.
+        lowest: i64,
+        /// The highest.
+        highest: i64,
+    },
+    /// Not a list.
+    NotAList,
+    /// A list of another length than this range of them.
+    NotThatMany {
+        /// The fewest entries.
+        fewest: usize,
+        /// The most.
+        most: usize,
+    },
+    /// An entry of a list is no object.
+    NotAnObject,
+    /// Neither `true` nor `false`.
+    NotABoolean,
+    /// Longer than this many characters, or with U+0000.
+    NotAText {
+        /// The most characters.
+        most: usize,
+    },
+    /// Not a UUID.
+    NotAUuid,
+    /// Not `18` and six digits.
+    NotAResultCode,
+    /// Types that the credential is not for.
+    ForeignTaskTypes,
+    /// A cursor of an attempt that is not the last one any more.
+    CursorOfEarlierAttempt,
+    /// The task was started again, or another credential runs it.
+    Superseded,
+    /// The lease of that attempt is over.
+    AttemptOver,
+    /// The task has ended.
+    TaskEnded,
+    /// The rows before are missing.
+    Gap {
+        /// The position of the next row.
+        next: u64,
+    },
     /// Not a positive decimal integer below 2^63.
     NotATaskId,
     /// The task is a transfer, which has no such result.
@@ -251,6 +364,58 @@ impl Reason {
                 }
                 .into();
             }
+            Self::NotInRange { lowest, highest } => {
+                return match language {
+                    Language::EnUs => format!("must be an integer from {lowest} to {highest}"),
+                    Language::ZhCn => format!("必须为{lowest}到{highest}的整数"),
+                }
+                .into();
+            }
+            Self::NotThatMany { fewest, most } => {
+                return match language {
+                    Language::EnUs => format!("must have {fewest} to {most} entries"),
+                    Language::ZhCn => format!("必须有{fewest}到{most}项"),
+                }
+                .into();
+            }
+            Self::NotAText { most } => {
+                return match language {
+                    Language::EnUs => {
+                        format!("must be at most {most} characters, without U+0000")
+                    }
+                    Language::ZhCn => format!("不能超过{most}个字符，且不能包含U+0000"),
+                }
+                .into();
+            }
+            Self::Gap { next } => {
+                return match language {
+                    Language::EnUs => format!("must be {next}: rows are missing before"),
+                    Language::ZhCn => format!("必须为{next}：此前的行缺失"),
+                }
+                .into();
+            }
+            Self::NotAList => ("must be a list", "必须为列表"),
+            Self::NotAnObject => ("must be an object", "必须为对象"),
+            Self::NotABoolean => ("must be true or false", "必须为true或false"),
+            Self::NotAUuid => ("must be a UUID", "必须为UUID"),
+            Self::NotAResultCode => ("must be 18 and six more digits", "必须为18加六位数字"),
+            Self::ForeignTaskTypes => (
+                "must name a type that the credential is for",
+                "必须包含该凭证允许的类型",
+            ),
+            Self::CursorOfEarlierAttempt => (
+                "is of an earlier attempt: begin with the first page",
+                "属于较早的一次执行，请从第一页开始",
+            ),
+            Self::Superseded => (
+                "is superseded: the task was started again, or by another credential",
+                "已被取代：任务已被再次启动，或由其他凭证启动",
+            ),
+            Self::AttemptOver => (
+                "is over: the task was given back, or its lease ended",
+                "已结束：任务已被归还，或租约已到期",
+            ),
+            Self::TaskEnded => ("has ended, with its task", "任务已结束"),
             Self::TooManyValues => ("must have at most 100 values", "最多100个值"),
             Self::Missing => ("is required", "不能为空"),
             Self::Repeated => ("must be given only once", "只能出现一次"),
@@ -359,6 +524,13 @@ impl ApiError {
             Self::UnsupportedMediaType => row("unsupportedMediaType", S::UNSUPPORTED_MEDIA_TYPE, REFUSED, "The body must be application/json.", "请求体类型必须为application/json。"),
             Self::UnsupportedEncoding => row("unsupportedEncoding", S::UNSUPPORTED_MEDIA_TYPE, REFUSED, "The body must not be compressed or otherwise encoded.", "请求体不能压缩或采用其他编码。"),
             Self::IdempotencyMismatch => row("idempotencyMismatch", S::UNPROCESSABLE_ENTITY, REFUSED, "The Idempotency-Key was used with another body.", "该Idempotency-Key已用于不同的请求体。"),
+            Self::ReportRefused(_) => row("reportRefused", S::CONFLICT, REFUSED, "The report changes nothing.", "该报告未生效。"),
+            Self::NotInThisState(TaskState::New) => row("taskIsNew", S::CONFLICT, REFUSED, "The task has not been started yet.", "任务尚未开始。"),
+            Self::NotInThisState(TaskState::Waiting) => row("taskIsWaiting", S::CONFLICT, REFUSED, "The task waits to be tried again.", "任务正在等待重试。"),
+            Self::NotInThisState(TaskState::Executing) => row("taskIsExecuting", S::CONFLICT, REFUSED, "The task is being executed.", "任务正在执行。"),
+            Self::NotInThisState(TaskState::Success) => row("taskHasSucceeded", S::CONFLICT, REFUSED, "The task has ended well.", "任务已成功结束。"),
+            Self::NotInThisState(TaskState::Failed) => row("taskHasFailed", S::CONFLICT, REFUSED, "The task has failed.", "任务已失败。"),
+            Self::TooManyLeases => row("tooManyLeases", S::TOO_MANY_REQUESTS, REFUSED, "The credential holds as many tasks as it may.", "该凭证持有的任务数已达上限。"),
             Self::Internal(_) => row("internal", S::INTERNAL_SERVER_ERROR, FAULT, "Internal error.", "内部错误。"),
             Self::Unavailable(_) => row("unavailable", S::SERVICE_UNAVAILABLE, FAULT, "The service is temporarily unavailable. Try again.", "服务暂不可用，请重试。"),
         }
@@ -403,9 +575,9 @@ impl ApiError {
     #[must_use]
     pub fn violations(&self) -> &[Violation] {
         match self {
-            Self::InvalidParameters(violations) | Self::DateOutsideWindow(violations) => {
-                &violations.0
-            }
+            Self::InvalidParameters(violations)
+            | Self::DateOutsideWindow(violations)
+            | Self::ReportRefused(violations) => &violations.0,
             _ => &[],
         }
     }

@@ -1,6 +1,8 @@
 //! What the document's examples share: KooDrive's own values where it prints
 //! some.
 
+use serde_json::{Value, json};
+
 /// The acting user.
 pub const USER_ID: &str = "1505084218764547200";
 /// The leaving user of the create call's example.
@@ -15,3 +17,9 @@ pub const IMPORT_ID: &str = "1486254586942472064";
 pub const TENANT_ID: &str = "my-company";
 /// The `msg` of a call that succeeded.
 pub const SUCCESS: &str = "Success.";
+
+/// The answer of a call that has nothing to tell.
+#[must_use]
+pub fn nothing_to_tell() -> Value {
+    json!({"code": 0, "msg": SUCCESS})
+}

@@ -4,6 +4,7 @@
 //! Contract: `api.md`.
 
 pub mod examples;
+mod import_failure;
 mod parameters;
 
 use std::borrow::Cow;
@@ -14,6 +15,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
+pub use self::import_failure::ImportFailure;
 pub use self::parameters::Parameters;
 use crate::task::{TaskId, TaskStatus, TaskType};
 use crate::web::call::schema;

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use kootask::api::{CREATE, DETAIL, LIST, RECIPIENT, RESULT};
-use kootask::web::error::{ApiError, Malformed, Reason, Violation};
+use kootask::tenant::{ATTEMPTS, CANCEL, FAILURES, RETRY};
+use kootask::web::error::{ApiError, Malformed, Reason, TaskState, Violation};
 use kootask::web::language::Language;
+use kootask::worker;
 use serde_json::{Value, json};
 
 use super::{document, operations};
@@ -26,30 +28,52 @@ fn errors() -> Vec<ApiError> {
         ApiError::UnsupportedMediaType,
         ApiError::UnsupportedEncoding,
         ApiError::IdempotencyMismatch,
+        ApiError::ReportRefused(Violation::new("fence", Reason::Superseded).into()),
+        ApiError::NotInThisState(TaskState::New),
+        ApiError::NotInThisState(TaskState::Waiting),
+        ApiError::NotInThisState(TaskState::Executing),
+        ApiError::NotInThisState(TaskState::Success),
+        ApiError::NotInThisState(TaskState::Failed),
+        ApiError::TooManyLeases,
         ApiError::internal(std::fmt::Error),
         ApiError::unavailable(std::fmt::Error),
     ]
 }
 
+const KOODRIVES: &[&str] = &[CREATE, LIST, DETAIL, RESULT, RECIPIENT];
+const TENANTS: &[&str] = &[CANCEL, RETRY, ATTEMPTS, FAILURES];
+const WORKERS: &[&str] = &[worker::CLAIM, worker::HEARTBEAT];
+const REPORTS: &[&str] = &[
+    worker::COMPLETE,
+    worker::FAIL,
+    worker::RELEASE,
+    worker::FAILURES,
+];
+
 /// The calls that can be answered with it. A new kind must be added here, and
 /// above.
-fn calls(error: &ApiError) -> &'static [&'static str] {
+fn calls(error: &ApiError) -> Vec<&'static str> {
     match error {
         ApiError::InvalidParameters(_)
         | ApiError::Malformed(_)
         | ApiError::Unauthenticated(_)
-        | ApiError::DateOutsideWindow(_)
-        | ApiError::Forbidden
         | ApiError::MethodNotAllowed
         | ApiError::RequestTimeout
         | ApiError::BodyTooLarge
         | ApiError::Internal(_)
-        | ApiError::Unavailable(_) => &[CREATE, LIST, DETAIL, RESULT, RECIPIENT],
-        ApiError::TaskNotFound => &[DETAIL, RESULT, RECIPIENT],
-        ApiError::RouteNotFound => &[DETAIL, RECIPIENT],
-        ApiError::UnsupportedMediaType
-        | ApiError::UnsupportedEncoding
-        | ApiError::IdempotencyMismatch => &[CREATE],
+        | ApiError::Unavailable(_) => [KOODRIVES, TENANTS, WORKERS, REPORTS].concat(),
+        ApiError::DateOutsideWindow(_) | ApiError::Forbidden => [KOODRIVES, TENANTS].concat(),
+        ApiError::TaskNotFound => [&[DETAIL, RESULT, RECIPIENT], TENANTS, REPORTS].concat(),
+        ApiError::RouteNotFound => [&[DETAIL, RECIPIENT], TENANTS, REPORTS].concat(),
+        ApiError::UnsupportedMediaType | ApiError::UnsupportedEncoding => {
+            [&[CREATE], WORKERS, REPORTS].concat()
+        }
+        ApiError::IdempotencyMismatch => vec![CREATE],
+        ApiError::ReportRefused(_) => REPORTS.to_vec(),
+        ApiError::NotInThisState(TaskState::Failed) => vec![CANCEL],
+        ApiError::NotInThisState(TaskState::Success) => vec![CANCEL, RETRY],
+        ApiError::NotInThisState(_) => vec![RETRY],
+        ApiError::TooManyLeases => vec![worker::CLAIM],
     }
 }
 
@@ -108,14 +132,14 @@ fn each_error_is_there_with_its_code_its_message_and_its_headers() {
             );
             let headers = &response["headers"];
             assert!(headers["X-Traceid"].is_object(), "{error} of {call:?}");
-            for (header, of_status) in [
-                ("WWW-Authenticate", 401),
-                ("Allow", 405),
-                ("Retry-After", 503),
+            for (header, of_statuses) in [
+                ("WWW-Authenticate", &[401][..]),
+                ("Allow", &[405]),
+                ("Retry-After", &[429, 503]),
             ] {
                 assert_eq!(
                     headers[header].is_object(),
-                    status == of_status,
+                    of_statuses.contains(&status.as_u16()),
                     "{error} of {call:?}"
                 );
             }

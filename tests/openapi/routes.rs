@@ -3,18 +3,35 @@
 use std::collections::BTreeSet;
 
 use kootask::api::{CREATE, DETAIL, LIST, RECIPIENT, RESULT};
+use kootask::{tenant, worker};
 
 use super::{document, operations};
 use crate::support::TestApp;
 
 #[test]
-fn every_call_of_koodrives_is_documented() {
+fn every_call_is_documented() {
     let document = document();
     let documented: BTreeSet<_> = operations(&document)
         .into_keys()
         .map(|(path, _)| path)
         .collect();
-    let routes = [CREATE, LIST, DETAIL, RESULT, RECIPIENT];
+    let routes = [
+        CREATE,
+        LIST,
+        DETAIL,
+        RESULT,
+        RECIPIENT,
+        tenant::CANCEL,
+        tenant::RETRY,
+        tenant::ATTEMPTS,
+        tenant::FAILURES,
+        worker::CLAIM,
+        worker::HEARTBEAT,
+        worker::COMPLETE,
+        worker::FAIL,
+        worker::RELEASE,
+        worker::FAILURES,
+    ];
     assert_eq!(documented, routes.map(str::to_owned).into());
 }
 

@@ -11,7 +11,9 @@ mod response;
 pub mod schema;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::handler::Handler;
+use axum::middleware::map_request;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -21,12 +23,14 @@ use utoipa::openapi::link::{Link, LinkBuilder};
 use utoipa::openapi::path::{HttpMethod, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, RefOr, Required, Schema};
 
 pub use self::document::{Document, Requirements};
 pub use self::parameter::{header, in_path, query};
 use self::response::JSON;
 use super::answer::Answer;
+use super::context::RequestContext;
 use super::error::{ApiError, Malformed, Reason, Violation};
 
 /// Who may make a call. It decides which layer admits the call's requests, and
@@ -35,6 +39,8 @@ use super::error::{ApiError, Malformed, Reason, Violation};
 pub enum Access {
     /// Who has a credential of KooDrive's console: an app or a token.
     Console,
+    /// Who has a worker's credential.
+    Worker,
     /// Anybody.
     Anyone,
 }
@@ -58,6 +64,8 @@ pub struct Call<S> {
     path: &'static str,
     access: Access,
     route: MethodRouter<S>,
+    /// The most bytes of its body, if more than usual.
+    body_limit: Option<usize>,
     description: Description,
 }
 
@@ -106,6 +114,7 @@ impl<S: Clone + Send + Sync + 'static> Call<S> {
             path,
             access,
             route,
+            body_limit: None,
             description: Description {
                 method,
                 id: "",
@@ -175,6 +184,13 @@ impl<S: Clone + Send + Sync + 'static> Call<S> {
             .schemas::<T>()
     }
 
+    /// Allows the body at least this many bytes, whatever the usual limit is.
+    #[must_use]
+    pub const fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = Some(bytes);
+        self
+    }
+
     /// Says what the call answers with when it succeeds ([`Answer`] of `T`), and
     /// shows it.
     #[must_use]
@@ -185,6 +201,20 @@ impl<S: Clone + Send + Sync + 'static> Call<S> {
         let answer = response::with_body(description, content.build());
         self.description.answers.push(("200", answer));
         self.schemas::<Answer<T>>()
+    }
+
+    /// Says that a client that prefers this media type gets the answer in it.
+    #[must_use]
+    pub fn answer_as(mut self, media_type: &str, example: &str) -> Self {
+        let content = ContentBuilder::new()
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+            .example(Some(example.into()))
+            .build();
+        let answers = self.description.answers.into_iter();
+        self.description.answers = answers
+            .map(|(status, answer)| (status, answer.content(media_type, content.clone())))
+            .collect();
+        self
     }
 
     /// Says that the answer may carry a header beyond those that every answer
@@ -280,8 +310,28 @@ impl<S: Clone + Send + Sync + 'static> Calls<S> {
         self.calls
             .into_iter()
             .fold(Router::new(), |router, (_, call)| {
-                router.route(call.path, guard(call.access, call.route))
+                let route = guard(call.access, call.route);
+                router.route(
+                    call.path,
+                    match call.body_limit {
+                        Some(bytes) => route.route_layer(map_request(allow_body(bytes))),
+                        None => route,
+                    },
+                )
             })
+    }
+}
+
+/// Has a request's context allow its body this many bytes.
+fn allow_body(
+    bytes: usize,
+) -> impl Fn(Request) -> std::future::Ready<Result<Request, ApiError>> + Clone + Send + Sync {
+    move |request| {
+        let context = RequestContext::of(request.extensions());
+        std::future::ready(context.map(|context| {
+            context.allow_body(bytes);
+            request
+        }))
     }
 }
 
@@ -316,7 +366,7 @@ mod tests {
                 headers: vec![header("X-Own", schema::integer()).build()],
                 errors: vec![ApiError::Forbidden],
             },
-            Access::Anyone => Requirements::default(),
+            Access::Worker | Access::Anyone => Requirements::default(),
         }
     }
 
@@ -331,7 +381,7 @@ mod tests {
             Access::Console => {
                 route.route_layer(map_response(async |_: Response| ApiError::Forbidden))
             }
-            Access::Anyone => route,
+            Access::Worker | Access::Anyone => route,
         });
         for (method, status) in [("GET", 403), ("POST", 200), ("PUT", 405)] {
             let request = http::Request::builder().method(method).uri("/thing");

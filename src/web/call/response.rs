@@ -92,7 +92,7 @@ fn example(error: &ApiError) -> Example {
     let details: Vec<Value> = error
         .violations()
         .iter()
-        .map(|at| json!({"field": at.field, "reason": at.reason.message(language)}))
+        .map(|at| json!({"field": at.name(), "reason": at.reason.message(language)}))
         .collect();
     if let (Some(body), false) = (body.as_object_mut(), details.is_empty()) {
         body.insert("details".to_owned(), details.into());
@@ -113,7 +113,7 @@ fn own_header(status: StatusCode) -> Option<&'static str> {
     match status {
         StatusCode::UNAUTHORIZED => Some("WWW-Authenticate"),
         StatusCode::METHOD_NOT_ALLOWED => Some("Allow"),
-        StatusCode::SERVICE_UNAVAILABLE => Some("Retry-After"),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Some("Retry-After"),
         _ => None,
     }
 }
@@ -138,7 +138,7 @@ pub(super) fn headers() -> [(String, RefOr<Header>); 4] {
         header(
             "WWW-Authenticate",
             text(),
-            "The ways to authenticate: `Bearer` and `HMAC-SHA256`.",
+            "The ways to authenticate, one a line: `Bearer` and, but of workers, `HMAC-SHA256`.",
         ),
         header("Allow", text(), "The methods that the path has."),
         header(
