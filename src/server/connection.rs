@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
-use std::task::Context;
+use std::task::{Context, Waker};
 
 use futures_util::task::AtomicWaker;
 
@@ -121,6 +121,7 @@ impl Connection {
         self.head_since.store(0, Ordering::Relaxed);
         if !http2 {
             self.body_read.store(body_read, Ordering::Relaxed);
+            self.peer.end.forget();
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
         InFlight {
@@ -138,6 +139,14 @@ impl Connection {
     /// one at a time.
     pub(super) fn has_unread_body(&self) -> bool {
         !self.body_read.load(Ordering::Relaxed)
+    }
+
+    /// Whether a request of HTTP/1 waits for its answer although its client has
+    /// closed its side; `reader` is told if it gives up instead.
+    pub(super) fn awaits_answer(&self, reader: &Waker) -> bool {
+        self.protocol() == Protocol::Http1
+            && self.requests.load(Ordering::Acquire) > 0
+            && !self.peer.end.come(reader)
     }
 
     /// Notes that bytes came.
@@ -270,13 +279,15 @@ impl Drop for InFlight {
             &connection.requests
         };
         count.fetch_sub(1, Ordering::Release);
+        connection.peer.end.answered();
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::web::budget::Budget;
+    use crate::web::peer::EndOfInput;
 
     const PATIENCE: Patience = Patience {
         head: 10,
@@ -284,13 +295,14 @@ mod tests {
         linger: 5,
     };
 
-    fn connection() -> (Arc<Clock>, Arc<Connection>) {
+    pub(in crate::server) fn connection() -> (Arc<Clock>, Arc<Connection>) {
         let budget = Budget::new(1000);
         let peer = Peer {
             address: ([127, 0, 0, 1], 4711).into(),
             strangers_bodies: budget.clone(),
             callers_bodies: budget.clone(),
             answers: budget.share(1000),
+            end: EndOfInput::default(),
         };
         let clock = Arc::new(Clock::default());
         let connection = Connection::new(Arc::new(peer), Arc::clone(&clock));

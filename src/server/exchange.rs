@@ -21,13 +21,14 @@ use crate::web::budget::Taken;
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
-/// Has a request of this connection answered.
-pub(super) async fn exchange<S: HttpService<RequestBody>>(
+/// Has a request of this connection answered. It is in flight from now on, before
+/// the first poll: the connection may be read on before that.
+pub(super) fn exchange<S: HttpService<RequestBody>>(
     service: S,
     connection: Arc<Connection>,
     phase: Arc<Phase>,
     request: Request<Incoming>,
-) -> Result<Response<Answer>, Infallible> {
+) -> impl Future<Output = Result<Response<Answer>, Infallible>> + Send {
     let http2 = request.version() == Version::HTTP_2;
     let in_flight = connection.begin_request(http2, http_body::Body::is_end_stream(request.body()));
     let mut request = request.map(|inner| RequestBody {
@@ -37,15 +38,17 @@ pub(super) async fn exchange<S: HttpService<RequestBody>>(
     request
         .extensions_mut()
         .insert(Arc::clone(&connection.peer));
-    let mut response = service.oneshot(request).await?;
-    if phase.is_draining() && http2 {
-        connection.decide(Verdict::Finish);
+    async move {
+        let mut response = service.oneshot(request).await?;
+        if phase.is_draining() && http2 {
+            connection.decide(Verdict::Finish);
+        }
+        // What comes of a body after its answer could be taken for a request.
+        if !http2 && (connection.has_unread_body() || phase.is_draining()) {
+            response.headers_mut().insert(CONNECTION, CLOSE);
+        }
+        Ok(response.map(|body| Answer::new(body, in_flight)))
     }
-    // What comes of a body after its answer could be taken for a request.
-    if !http2 && (connection.has_unread_body() || phase.is_draining()) {
-        response.headers_mut().insert(CONNECTION, CLOSE);
-    }
-    Ok(response.map(|body| Answer::new(body, in_flight)))
 }
 
 /// A request's body; the connection knows when it was read.
@@ -62,7 +65,10 @@ impl http_body::Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) else {
+            self.connection.peer.end.misses_body(context.waker());
+            return Poll::Pending;
+        };
         match &frame {
             // Trailers are no good end: what the parser takes for trailers may
             // have been meant as the next request.

@@ -258,8 +258,6 @@ fn protocols(spawn: Spawn) -> Builder<Spawn> {
         .http1()
         // The sweep has this in hand.
         .header_read_timeout(None)
-        // A client that has said all may close its side and wait for its answer.
-        .half_close(true)
         .max_buf_size(HEAD_LIMIT);
     builder
         .http2()

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::web::budget::Budget;
-use crate::web::peer::Peer;
+use crate::web::peer::{EndOfInput, Peer};
 
 /// The bytes that may be held for clients: in all, for one address and for one
 /// connection.
@@ -91,6 +91,7 @@ impl Places {
             strangers_bodies: entry.strangers_bodies.share(STRANGERS_BODIES.by_connection),
             callers_bodies: self.callers_bodies.clone(),
             answers: entry.answers.share(ANSWERS.by_connection),
+            end: EndOfInput::default(),
         };
         state.taken = taken.saturating_add(1);
         let place = Place {

@@ -23,6 +23,8 @@ pub(super) struct Stream<S> {
     inner: S,
     connection: Arc<Connection>,
     is_shut: bool,
+    /// The client has closed its side.
+    is_at_end: bool,
     drained: usize,
 }
 
@@ -32,6 +34,7 @@ impl<S> Stream<S> {
             inner,
             connection,
             is_shut: false,
+            is_at_end: false,
             drained: 0,
         }
     }
@@ -43,9 +46,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
-        if !buffer.filled().is_empty() {
+        let filled = buffer.filled().len();
+        if !self.is_at_end {
+            ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
+            self.is_at_end = buffer.filled().len() == filled;
+        }
+        if !self.is_at_end {
             self.connection.note_read();
+        } else if self.connection.awaits_answer(context.waker()) {
+            // The protocol would take it for a client that left.
+            return Poll::Pending;
         }
         Poll::Ready(Ok(()))
     }
@@ -92,5 +102,61 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
             self.drained = self.drained.saturating_add(buffer.filled().len());
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    use super::super::connection::tests::connection;
+    use super::*;
+
+    /// A stream whose client has closed its side.
+    async fn at_its_end() -> (Stream<DuplexStream>, Arc<Connection>, DuplexStream) {
+        let (mut client, service) = tokio::io::duplex(64);
+        client.shutdown().await.unwrap();
+        let (_, connection) = connection();
+        (
+            Stream::new(service, Arc::clone(&connection)),
+            connection,
+            client,
+        )
+    }
+
+    #[tokio::test]
+    async fn a_client_that_closes_its_side_waits_for_its_answer() {
+        let (mut stream, connection, _client) = at_its_end().await;
+        let request = connection.begin_request(false, true);
+        assert_eq!(stream.read_u8().now_or_never().map(drop_error), None);
+        drop(request);
+        assert_eq!(stream.read_u8().now_or_never().map(drop_error), Some(None));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_gives_up_ends_with_its_client() {
+        let (mut stream, connection, _client) = at_its_end().await;
+        let _request = connection.begin_request(false, true);
+        let reading = tokio::spawn(async move { stream.read_u8().await.is_err() });
+        tokio::task::yield_now().await;
+        connection.peer.end.gives_up_request();
+        assert!(reading.await.unwrap());
+        // The next request of the connection is no such.
+        drop(connection.begin_request(false, true));
+        assert!(!connection.peer.end.come(std::task::Waker::noop()));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_ends_its_request() {
+        let (mut stream, connection, _client) = at_its_end().await;
+        let _request = connection.begin_request(false, false);
+        assert_eq!(stream.read_u8().now_or_never().map(drop_error), None);
+        connection.peer.end.misses_body(std::task::Waker::noop());
+        assert_eq!(stream.read_u8().now_or_never().map(drop_error), Some(None));
+    }
+
+    fn drop_error<T>(read: io::Result<T>) -> Option<T> {
+        read.ok()
     }
 }
