@@ -231,6 +231,10 @@ async fn claim(
         wait: body.wait,
     };
     context.allow(body.wait);
+    // Whoever hangs up takes nothing.
+    if let Some(peer) = context.peer() {
+        peer.end.gives_up_request();
+    }
     let claimed = tasks.claim(request).await?;
     let claimed = claimed.into_iter().map(ClaimedTask::of);
     let tasks = claimed.collect::<Result<_, _>>()?;
