@@ -26,3 +26,4 @@ mod openapi;
 mod packaging;
 mod store;
 mod support;
+mod worker;

@@ -101,7 +101,7 @@ section! {
         pub name: Identifier,
 
         /// The SHA-256 that the token is known by: printf %s "$TOKEN" | sha256sum
-        #[example("0000000000000000000000000000000000000000000000000000000000000000")]
+        #[example("1111111111111111111111111111111111111111111111111111111111111111")]
         pub token_sha256: TokenDigest,
 
         /// The tenants whose tasks it may see and move; ["*"] stands for all.

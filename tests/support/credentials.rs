@@ -14,3 +14,11 @@ pub fn app(app_id: &str, secret: &str, tenant: &str) -> String {
         "[[auth.apps]]\napp_id = \"{app_id}\"\napp_secret = \"{secret}\"\ntenant_id = \"{tenant}\"\n"
     )
 }
+
+/// A worker with this token, for tasks of these tenants, as TOML lists them.
+pub fn worker(name: &str, token: &str, tenants: &str) -> String {
+    let digest = hex::encode(Sha256::digest(token));
+    format!(
+        "[[auth.workers]]\nname = \"{name}\"\ntoken_sha256 = \"{digest}\"\ntenants = {tenants}\n"
+    )
+}

@@ -110,6 +110,21 @@ impl TestApp {
             .at(Timestamp::now())
     }
 
+    /// A call of a worker's, with this body.
+    pub fn worker(&self, path: &str, body: &serde_json::Value) -> Call {
+        self.call("POST", path)
+            .bearer("a-worker")
+            .header("Content-Type", "application/json")
+            .body(body.to_string())
+    }
+
+    /// A call with the app-auth headers and without a body.
+    pub fn post(&self, target: &str) -> Call {
+        self.call("POST", target)
+            .header("X-User-Id", client::USER)
+            .at(Timestamp::now())
+    }
+
     /// A task of this tenant, as it is kept.
     pub async fn kept(&self, tenant: &str, id: i64) -> Task {
         let tenant = tenant.parse::<Identifier>().unwrap().into();
