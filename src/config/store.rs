@@ -35,24 +35,25 @@ section! {
         #[default(true)]
         pub migrate: bool,
 
-        /// The most connections of this instance to PostgreSQL: one writes and the rest
-        /// read. The default is 4 more than there are cores, at most 20.
+        /// The most connections of this instance to PostgreSQL: one writes what is
+        /// created, one what becomes of tasks, and the rest read. The default is 5 more
+        /// than there are cores, at most 21.
         #[computed(default_max_connections)]
-        #[example(6)]
-        #[range(2, 1000)]
+        #[example(7)]
+        #[range(3, 1000)]
         pub max_connections: u16,
     }
 }
 
-/// One connection for writing and, for reads, three and one more for each core:
-/// from 6 with 2 cores up to 20. A database works best on about as many
+/// Two connections for writing and, for reads, three and one more for each core:
+/// from 7 with 2 cores up to 21. A database works best on about as many
 /// statements at a time as it has cores and disks; the rest may wait.
 fn default_max_connections() -> u16 {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     u16::try_from(cores)
         .unwrap_or(u16::MAX)
         .min(16)
-        .saturating_add(4)
+        .saturating_add(5)
 }
 
 /// A password is both in the URL, for whoever connects, and beside it, for

@@ -86,7 +86,7 @@ pub struct StoreContext {
     pub clock: SharedClock,
     /// Whether a schema that is behind is brought up to date, or else refused.
     pub migrate: bool,
-    /// The most connections to a database server, from 2 on.
+    /// The most connections to a database server, from 3 on.
     pub max_connections: u16,
     /// The limits of attempts, for those whose lease ends.
     pub attempts: RetryPolicy,

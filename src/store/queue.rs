@@ -92,6 +92,11 @@ pub(super) fn fail<W, D>(jobs: Vec<Job<W, D>>, error: &StoreError) {
     if !jobs.is_empty() {
         tracing::error!(requests = jobs.len(), error = %error, "the commit failed");
     }
+    refuse(jobs.into_iter(), error);
+}
+
+/// Tells of each job that it was not done.
+pub(super) fn refuse<W, D>(jobs: impl Iterator<Item = Job<W, D>>, error: &StoreError) {
     for job in jobs {
         let _ = job.answer.send(Err(error.clone()));
     }

@@ -97,7 +97,7 @@ async fn a_lock_of_a_moment_delays_and_refuses_nobody() {
 async fn reads_that_hang_leave_no_connection_for_others_but_creates_go_on() {
     let database = TestDatabase::shared();
     let process = TestProcess::configured(&format!(
-        "[store]\nurl = \"{}\"\nmax_connections = 3",
+        "[store]\nurl = \"{}\"\nmax_connections = 4",
         database.url
     ));
     process.create(IMPORT).send().await.task_id();

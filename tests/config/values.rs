@@ -134,7 +134,7 @@ fn what_is_wanted_is_told_with_its_range_and_an_example() {
         ),
         (
             "store.max_connections = 1",
-            "store.max_connections: must be a whole number from 2 to 1000, such as 6",
+            "store.max_connections: must be a whole number from 3 to 1000, such as 7",
         ),
         (
             "server.body_limit = '1GiB'",

@@ -137,6 +137,25 @@ impl managed::Manager for Sessions {
     }
 }
 
+/// Whether another attempt may go through: the connection broke or was ended, or
+/// another transaction was in the way.
+pub(super) fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => match error.code().as_deref() {
+            // Serialization failure and deadlock.
+            Some("40001" | "40P01") => true,
+            // The connection was ended, by an administrator, a crash or for being
+            // idle; or this is no longer the server that takes writes.
+            Some("57P01" | "57P02" | "57P03" | "57P05" | "25006") => true,
+            // A class for what is wrong with the connection.
+            Some(code) => code.starts_with("08"),
+            None => false,
+        },
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => true,
+        _ => false,
+    }
+}
+
 /// The outcome of `work` with the database, if it comes in time.
 pub(super) async fn answered<T, E: Into<StoreError>>(
     work: impl Future<Output = Result<T, E>>,

@@ -36,12 +36,13 @@ const HINT: &str = "what it needs: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL T
                     TO …";
 
 /// What the store does to which table.
-const PRIVILEGES: [(&str, &[&str]); 6] = [
+const PRIVILEGES: [(&str, &[&str]); 7] = [
     ("task", &["SELECT", "INSERT", "UPDATE"]),
     ("import_failure", &["SELECT", "INSERT"]),
     ("attempt", &["SELECT", "INSERT"]),
     ("action", &["SELECT", "INSERT"]),
     ("idempotency", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
+    ("lease", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     ("node_lease", &["SELECT", "INSERT", "UPDATE"]),
 ];
 

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! create ──> queue ──> writer ──> one statement, one commit ──> an answer to each
-//! reads, steps ──> pool of connections
+//! commands, claims ──> queues ──> another writer (`transition/`)
+//! reads ──> pool of connections
 //! ```
 //!
 //! Every task id carries the number of the node that made it; which instance has
@@ -22,6 +23,7 @@ mod reader;
 mod transition;
 mod url;
 mod writer;
+mod writer_connection;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -38,12 +40,14 @@ use self::locked_keys::LockedKeys;
 use self::node::{NoId, NodeIds};
 use self::opening::Opened;
 pub use self::opening::{OpenError, migrate};
+use self::transition::{TransitionWriter, Transitions};
 pub use self::url::PostgresUrl;
 use self::writer::{CreateQueue, Outcome, Writer};
 use super::StoreContext;
 use super::queue::Pending;
 use super::row::Request;
 use crate::task::attempt::History;
+use crate::task::claim::{ClaimError, ClaimRequest};
 use crate::task::idempotency::Idempotency;
 use crate::task::import::ImportFailure;
 use crate::task::life_cycle::Command;
@@ -58,7 +62,8 @@ pub struct PostgresStore {
     queue: Arc<CreateQueue>,
     locked_keys: LockedKeys,
     pool: Pool,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    transitions: Arc<Transitions>,
+    writers: Mutex<Vec<JoinHandle<()>>>,
     /// Ends what runs beside the writer.
     stop: CancellationToken,
 }
@@ -80,22 +85,31 @@ impl PostgresStore {
             keeper,
         } = opening::open(url, &context).await?;
         let StoreContext {
-            clock, tasks, stop, ..
+            clock,
+            attempts,
+            tasks,
+            stop,
+            ..
         } = context;
         let stop = stop.child_token();
         let (ids, queue) = (keeper.ids(), Arc::new(CreateQueue::default()));
         // The node may become another; the keeper records it.
         let span = tracing::info_span!("postgres", node = keeper.node());
-        let writer = Writer::new(database, connection, keeper, clock.clone());
+        let transitions = Arc::new(Transitions::default());
+        let leader = TransitionWriter::new(database.clone(), attempts, Arc::clone(&transitions));
+        let leader = leader.run().instrument(span.clone());
+        let fresh = transitions.fresh();
+        let writer = Writer::new(database, connection, keeper, clock.clone(), fresh);
         let writer = writer.run(Arc::clone(&queue)).instrument(span.clone());
         let expiry = expiry::run(pool.clone(), clock).instrument(span);
         tasks.spawn(stop.clone().run_until_cancelled_owned(expiry));
         Ok(Self {
             ids,
-            // Not ended by the token: it ends when what was accepted is committed.
-            writer: Mutex::new(Some(tasks.spawn(writer))),
+            // Not ended by the token: they end when what was accepted is committed.
+            writers: Mutex::new(vec![tasks.spawn(writer), tasks.spawn(leader)]),
             queue,
             locked_keys: LockedKeys::default(),
+            transitions,
             pool,
             stop,
         })
@@ -202,11 +216,11 @@ impl TaskRepository for PostgresStore {
     }
 
     fn apply(&self, target: Target, command: Command) -> BoxFuture<'_, Result<Task, ApplyError>> {
-        Box::pin(async move {
-            let applied =
-                self.work(async move |session| transition::apply(session, &target, &command).await);
-            applied.await??.ok_or(ApplyError::NoTask)
-        })
+        Box::pin(self.transitions.apply(target, command))
+    }
+
+    fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Task>, ClaimError>> {
+        Box::pin(self.transitions.claim(request))
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
@@ -214,15 +228,13 @@ impl TaskRepository for PostgresStore {
             self.stop.cancel();
             self.pool.close();
             self.queue.close();
-            let writer = self
-                .writer
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
-            if let Some(writer) = writer {
-                // It ends as soon as it has committed what waits.
-                if writer.await.is_err() {
-                    tracing::error!("the writer ended badly");
+            self.transitions.close();
+            let writers =
+                std::mem::take(&mut *self.writers.lock().unwrap_or_else(PoisonError::into_inner));
+            // Each ends as soon as it has committed what waits.
+            for ended in futures_util::future::join_all(writers).await {
+                if ended.is_err() {
+                    tracing::error!("a writer ended badly");
                 }
             }
         })
@@ -233,5 +245,6 @@ impl Drop for PostgresStore {
     fn drop(&mut self) {
         self.stop.cancel();
         self.queue.close();
+        self.transitions.close();
     }
 }

@@ -160,8 +160,8 @@ async fn prepare(database: &Database, migrate: bool) -> Result<Migrated, Failure
 }
 
 async fn start(database: &Database, context: &StoreContext) -> Result<Opened, Failure> {
-    // One connection is the writer's.
-    let pool_size = context.max_connections.saturating_sub(1).max(1);
+    // Creates have a connection of their own, and so have transitions.
+    let pool_size = context.max_connections.saturating_sub(2).max(1);
     let pool = database
         .clone()
         .pool(usize::from(pool_size))

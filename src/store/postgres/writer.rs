@@ -9,9 +9,11 @@ use sqlx::postgres::PgConnection;
 use tokio::time::Instant;
 
 use super::batch::{Batch, BatchError};
-use super::connection::{ANSWER_TIMEOUT, Database, answered, within};
+use super::connection::{self, ANSWER_TIMEOUT, Database, answered, within};
 use super::locked_keys::{self, is_lock_timeout};
 use super::node::Keeper;
+use super::transition::Fresh;
+use super::writer_connection::WriterConnection;
 use crate::store::queue::{self, CloseOnDrop, Job, Queue};
 use crate::store::row::NewRow;
 use crate::task::clock::SharedClock;
@@ -36,19 +38,12 @@ const REST: Duration = Duration::from_millis(50);
 
 /// The writer.
 pub(super) struct Writer {
-    database: Database,
-    connection: Option<PgConnection>,
-    /// The server's process of the last connection that was made.
-    process: Option<i32>,
+    connection: WriterConnection,
     keeper: Keeper,
     clock: SharedClock,
+    /// Told of what was created.
+    fresh: Arc<Fresh>,
 }
-
-/// Ends a session that waits for a standby and was given up: it would wait for as
-/// long as that is away, and be one of many.
-const END_WAITING: &str = "
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE pid = $1 AND usename = current_user AND wait_event = 'SyncRep'";
 
 /// Why an attempt at a batch failed.
 enum Failure {
@@ -68,13 +63,13 @@ impl Writer {
         connection: PgConnection,
         keeper: Keeper,
         clock: SharedClock,
+        fresh: Arc<Fresh>,
     ) -> Self {
         Self {
-            database,
-            connection: Some(connection),
-            process: None,
+            connection: WriterConnection::made(database, connection),
             keeper,
             clock,
+            fresh,
         }
     }
 
@@ -98,38 +93,13 @@ impl Writer {
         self.end().await;
     }
 
-    /// The connection; made anew where there is none.
-    async fn connection(&mut self) -> Result<PgConnection, StoreError> {
-        if let Some(connection) = self.connection.take() {
-            return Ok(connection);
-        }
-        let mut connection = self.database.connect().await?;
-        if let Err(error) = answered(self.replace_process(&mut connection)).await {
-            tracing::warn!(%error, "a session that waits for a standby could not be ended");
-        }
-        Ok(connection)
-    }
-
-    /// Sees to it that the process of the connection before this one is gone.
-    async fn replace_process(&mut self, connection: &mut PgConnection) -> Result<(), StoreError> {
-        if let Some(former) = self.process.take() {
-            sqlx::query(END_WAITING)
-                .bind(former)
-                .execute(&mut *connection)
-                .await?;
-        }
-        let process = sqlx::query_scalar("SELECT pg_backend_pid()");
-        self.process = Some(process.fetch_one(connection).await?);
-        Ok(())
-    }
-
     async fn keep(&mut self) {
         let now = Instant::now();
         let kept = async {
-            let mut connection = self.connection().await?;
+            let mut connection = self.connection.take().await?;
             let patience = self.keeper.patience(now);
             within(patience, self.keeper.keep(&mut connection, now)).await?;
-            self.connection = Some(connection);
+            self.connection.put_back(connection);
             Ok(())
         };
         let kept: Result<(), StoreError> = kept.await;
@@ -144,6 +114,11 @@ impl Writer {
         while !jobs.is_empty() {
             let error = match self.try_commit(&jobs).await {
                 Ok(done) => {
+                    let new = jobs
+                        .iter()
+                        .zip(&done)
+                        .filter(|(_, done)| matches!(done, Created::New(_)));
+                    self.fresh.created(new.map(|(job, _)| &job.work));
                     let done = done.into_iter().map(Outcome::Created).collect();
                     return queue::answer(jobs, done);
                 }
@@ -172,7 +147,7 @@ impl Writer {
         is_first: bool,
     ) -> Vec<Job<NewRow, Outcome>> {
         let mut locked = Vec::new();
-        if is_first && let Some(mut connection) = self.connection.take() {
+        if is_first && let Some(mut connection) = self.connection.take_if_there() {
             let requests = jobs.iter().filter_map(|job| job.work.idempotency.as_ref());
             let keys = requests.map(|request| &request.key[..]).collect();
             // One that fails has no use any more.
@@ -181,7 +156,7 @@ impl Writer {
                     .await
             {
                 locked = found;
-                self.connection = Some(connection);
+                self.connection.put_back(connection);
             }
         }
         let is_locked = |job: &Job<NewRow, Outcome>| {
@@ -218,16 +193,16 @@ impl Writer {
     /// Tries to commit; whoever tries again does not know whether it was
     /// committed before. After a failure the connection is a new one.
     async fn attempt(&mut self, batch: &Batch<'_>, again: bool) -> Result<Vec<Created>, Failure> {
-        let mut connection = self.connection().await.map_err(Failure::Lasting)?;
+        let mut connection = self.connection.take().await.map_err(Failure::Lasting)?;
         // Not `answered`: the kind of the error matters.
         let committed = batch.commit(&mut connection, self.clock.now(), again);
         match tokio::time::timeout(ANSWER_TIMEOUT, committed).await {
             Ok(Ok(done)) => {
-                self.connection = Some(connection);
+                self.connection.put_back(connection);
                 Ok(done)
             }
             Ok(Err(BatchError::Sqlx(error))) if is_lock_timeout(&error) => {
-                self.connection = Some(connection);
+                self.connection.put_back(connection);
                 Err(Failure::Locked(StoreError::failed(error)))
             }
             Ok(Err(error)) if is_passing(&error) => {
@@ -251,10 +226,10 @@ impl Writer {
 
     /// The connection, if it was not lost since it was last used, or a new one.
     async fn living_connection(&mut self) -> Result<PgConnection, StoreError> {
-        let mut connection = self.connection().await?;
+        let mut connection = self.connection.take().await?;
         match answered(connection.ping()).await {
             Ok(()) => Ok(connection),
-            Err(_) => self.database.connect().await,
+            Err(_) => self.connection.make().await,
         }
     }
 }
@@ -264,17 +239,6 @@ fn is_passing(error: &BatchError) -> bool {
     match error {
         BatchError::KeyGone => true,
         BatchError::NotJson(_) => false,
-        BatchError::Sqlx(sqlx::Error::Database(error)) => match error.code().as_deref() {
-            // Serialization failure and deadlock.
-            Some("40001" | "40P01") => true,
-            // The connection was ended, by an administrator, a crash or for being
-            // idle; or this is no longer the server that takes writes.
-            Some("57P01" | "57P02" | "57P03" | "57P05" | "25006") => true,
-            // A class for what is wrong with the connection.
-            Some(code) if code.starts_with("08") => true,
-            _ => false,
-        },
-        BatchError::Sqlx(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) => true,
-        BatchError::Sqlx(_) => false,
+        BatchError::Sqlx(error) => connection::is_passing(error),
     }
 }

@@ -210,7 +210,7 @@ async fn a_role_that_lacks_a_privilege_is_told_which_at_start() {
     let grant = |what: &str| place.database.sql(&format!("{what} {role}"));
     grant("GRANT SELECT ON _sqlx_migrations TO");
     grant("GRANT SELECT, INSERT ON attempt, action, import_failure TO");
-    grant("GRANT SELECT, INSERT, UPDATE ON task, idempotency, node_lease TO");
+    grant("GRANT SELECT, INSERT, UPDATE ON task, idempotency, node_lease, lease TO");
     let refused = refused(&url, place.context(None)).await;
     assert!(matches!(refused, OpenError::Unfit { .. }), "{refused}");
     let said = refused.to_string();
@@ -224,7 +224,7 @@ async fn a_role_that_lacks_a_privilege_is_told_which_at_start() {
     );
     assert_eq!(place.number("SELECT count(*) FROM node_lease"), 0);
     // No more than that is needed.
-    grant("GRANT DELETE ON idempotency TO");
+    grant("GRANT DELETE ON idempotency, lease TO");
     let store = open(&url, place.context(None)).await.unwrap();
     create_new(&store, transfer("source"), Some(key("key"))).await;
 }

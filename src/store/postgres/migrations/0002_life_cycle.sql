@@ -62,3 +62,23 @@ CREATE TABLE import_failure (
 DROP INDEX import_by_user;
 CREATE INDEX import_by_user ON task (tenant_id, user_id, id)
     WHERE task_type = 1 AND user_id <> '';
+
+-- Tasks that are to be tried again, by when.
+CREATE INDEX task_by_due ON task (tenant_id, task_type, due_at, id) WHERE due_at IS NOT NULL;
+
+-- The leases that are held. A heartbeat changes ends_at alone, and no index has it:
+-- none is written then, as long as the page has room, and half of it is kept free.
+CREATE TABLE lease (
+    node      integer     NOT NULL,
+    task_id   bigint      NOT NULL,
+    fence     bigint      NOT NULL,
+    tenant_id text        NOT NULL,
+    holder    text        NOT NULL,
+    claim_id  text        NOT NULL,
+    -- By the database's clock.
+    ends_at   timestamptz NOT NULL,
+    PRIMARY KEY (node, task_id)
+) WITH (fillfactor = 50);
+
+-- To give a claim that is repeated what it got.
+CREATE INDEX lease_by_claim ON lease (claim_id);

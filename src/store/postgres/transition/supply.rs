@@ -1,0 +1,334 @@
+//! Where there is work: for each tenant and type, from where on fresh tasks and due
+//! retries are to be looked for. It is a guess that costs a claim no more than a
+//! look in vain; what is taken is what the database has.
+//!
+//! What this instance writes it knows at once. What others write it finds by
+//! looking, as long as somebody wants work.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgConnection;
+use tokio::time::Instant;
+
+use super::claims::Visited;
+use super::leases::Holdings;
+use super::rows::NOW;
+use crate::store::row::Code;
+use crate::task::scope::Scope;
+use crate::task::{Identifier, Task, TaskId, TaskStatus, TaskType, TenantId};
+
+/// How much later than those that were seen a task may appear, in the ordinary:
+/// commits take their time, and clocks of instances differ.
+const LAG: SignedDuration = SignedDuration::from_secs(10);
+/// A look from the very first task on passes over all that was ever claimed, where
+/// an old snapshot keeps that. It is done no more often than this many times as long
+/// as it takes.
+const PACE: u32 = 200;
+
+/// Work of one kind: from `after` on, exclusively.
+#[derive(Debug, Clone, Copy, Default)]
+struct Head {
+    after: i64,
+    is_there: bool,
+}
+
+/// Work of a tenant and a type.
+#[derive(Debug, Clone, Copy, Default)]
+struct Work {
+    /// By task id.
+    fresh: Head,
+    /// By the time when they are due; that may be to come.
+    due: Head,
+}
+
+/// Where tasks may be claimed.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    pub(super) tenant_id: TenantId,
+    pub(super) task_type: TaskType,
+    /// The greatest id that is passed over.
+    pub(super) fresh_after: i64,
+    /// The latest time that is passed over.
+    pub(super) due_after: i64,
+}
+
+impl Source {
+    /// Whether there may be more behind what is passed over.
+    pub(super) const fn has_more(&self) -> bool {
+        self.fresh_after < i64::MAX || self.due_after < i64::MAX
+    }
+}
+
+/// All of it.
+#[derive(Default)]
+pub(super) struct Supply {
+    work: HashMap<(TenantId, TaskType), Work>,
+    looked: Option<Instant>,
+    /// From when on there may be a look from the very first task on.
+    next_full_look: Option<Instant>,
+    /// The database's clock at a moment.
+    clock: Option<(Instant, i64)>,
+}
+
+impl Head {
+    /// Something is there behind `after`.
+    fn found_behind(&mut self, after: i64) {
+        self.after = if self.is_there {
+            self.after.min(after)
+        } else {
+            after
+        };
+        self.is_there = true;
+    }
+}
+
+impl Supply {
+    /// Whether nobody has looked for this long.
+    pub(super) fn is_older_than(&self, age: Duration) -> bool {
+        self.older_than_at(age)
+            .is_none_or(|due| due <= Instant::now())
+    }
+
+    /// When nobody will have looked for this long; nothing if nobody ever has.
+    pub(super) fn older_than_at(&self, age: Duration) -> Option<Instant> {
+        self.looked?.checked_add(age)
+    }
+
+    /// Fresh tasks were created, this one first.
+    pub(super) fn created(&mut self, tenant_id: TenantId, task_type: TaskType, first: TaskId) {
+        let work = self.work.entry((tenant_id, task_type)).or_default();
+        work.fresh.found_behind(first.get().saturating_sub(1));
+    }
+
+    /// A task has changed: it may be due at a time now.
+    pub(super) fn changed(&mut self, task: &Task) {
+        let Some(due_at) = task.due_at else {
+            return;
+        };
+        let key = (task.tenant_id.clone(), task.parameters.task_type());
+        let work = self.work.entry(key).or_default();
+        work.due
+            .found_behind(due_at.as_millisecond().saturating_sub(1));
+    }
+
+    /// What is left of a source after a claim, where it was looked at.
+    pub(super) fn claimed(&mut self, visited: Visited) {
+        let Visited { source, fresh, due } = visited;
+        let work = self
+            .work
+            .entry((source.tenant_id, source.task_type))
+            .or_default();
+        for (left, head) in [(fresh, &mut work.fresh), (due, &mut work.due)] {
+            if let Some(left) = left {
+                left.settle(head);
+            }
+        }
+    }
+
+    /// Where there is work in this scope: the tenants with the fewest leases first,
+    /// among equals the one that waits longest.
+    pub(super) fn sources(&self, scope: &Scope, holdings: &Holdings) -> Vec<Source> {
+        let now = self.database_now();
+        let mut sources: Vec<_> = self
+            .work
+            .iter()
+            .filter(|((tenant_id, task_type), work)| {
+                scope.tenants.contain(tenant_id)
+                    && scope.task_types.contains(task_type)
+                    && (work.fresh.is_there || work.due.is_due(now))
+            })
+            .map(|((tenant_id, task_type), work)| {
+                let order = (holdings.of_tenant(tenant_id), work.waits_since(now));
+                let source = Source {
+                    tenant_id: tenant_id.clone(),
+                    task_type: *task_type,
+                    fresh_after: work.fresh.after_if_there(true),
+                    due_after: work.due.after_if_there(work.due.is_due(now)),
+                };
+                (order, source)
+            })
+            .collect();
+        sources.sort_by_key(|(order, _)| *order);
+        sources.into_iter().map(|(_, source)| source).collect()
+    }
+
+    /// Whether there is work in this scope.
+    pub(super) fn has_work(&self, scope: &Scope) -> bool {
+        let now = self.database_now();
+        self.in_scope(scope)
+            .any(|work| work.fresh.is_there || work.due.is_due(now))
+    }
+
+    /// When the next retry in this scope is due, if it is known of one.
+    pub(super) fn next_due(&self, scope: &Scope) -> Option<Instant> {
+        let (at, now) = self.clock?;
+        let dues = self.in_scope(scope).filter(|work| work.due.is_there);
+        let next = dues.map(|work| work.due.after.saturating_add(1)).min()?;
+        let wait = u64::try_from(next.saturating_sub(now)).unwrap_or(0);
+        at.checked_add(Duration::from_millis(wait.saturating_add(1)))
+    }
+
+    fn in_scope<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a Work> {
+        let work = self.work.iter();
+        work.filter(|((tenant_id, task_type), _)| {
+            scope.tenants.contain(tenant_id) && scope.task_types.contains(task_type)
+        })
+        .map(|(_, work)| work)
+    }
+
+    /// The database's clock, as far as it is known.
+    fn database_now(&self) -> i64 {
+        self.clock.map_or(0, |(at, now)| {
+            let since = i64::try_from(at.elapsed().as_millis()).unwrap_or(i64::MAX);
+            now.saturating_add(since)
+        })
+    }
+
+    /// Looks for what other instances wrote, and what fell from view: for each tenant
+    /// and type that has tasks, a few lookups in indexes.
+    pub(super) async fn look(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let asked = Instant::now();
+        let is_full = self.next_full_look.is_none_or(|due| due <= asked);
+        let pairs = pairs(&mut *connection).await?;
+        let floor = |key| {
+            let known: Work = self.work.get(key).copied().unwrap_or_default();
+            if is_full { Work::default() } else { known }
+        };
+        let floors: Vec<Work> = pairs.iter().map(floor).collect();
+        let heads: Vec<(i64, Option<i64>, Option<i64>)> =
+            sqlx::query_as(AssertSqlSafe(heads_query()))
+                .bind(pairs.iter().map(|(of, _)| of.as_str()).collect::<Vec<_>>())
+                .bind(pairs.iter().map(|(_, of)| of.code()).collect::<Vec<_>>())
+                .bind(floors.iter().map(|of| lower(of.fresh)).collect::<Vec<_>>())
+                .bind(floors.iter().map(|of| earlier(of.due)).collect::<Vec<_>>())
+                .fetch_all(connection)
+                .await?;
+        for (pair, (now, fresh, due)) in pairs.into_iter().zip(heads) {
+            self.clock = Some((Instant::now(), now));
+            let work = self.work.entry(pair).or_default();
+            for (head, found) in [(&mut work.fresh, fresh), (&mut work.due, due)] {
+                head.is_there = found.is_some();
+                if let Some(found) = found {
+                    head.after = found.saturating_sub(1);
+                }
+            }
+        }
+        let now = Instant::now();
+        self.looked = Some(now);
+        if is_full {
+            let pause = asked.elapsed().saturating_mul(PACE);
+            self.next_full_look = now.checked_add(pause);
+        }
+        Ok(())
+    }
+}
+
+impl Work {
+    /// Since when its first task waits, in milliseconds.
+    fn waits_since(&self, now: i64) -> i64 {
+        let fresh = self.fresh.is_there.then(|| created_at(self.fresh.after));
+        let due = self.due.is_due(now).then_some(self.due.after);
+        fresh.into_iter().chain(due).min().unwrap_or(i64::MAX)
+    }
+}
+
+impl Head {
+    /// Of retries: whether one is due.
+    const fn is_due(self, now: i64) -> bool {
+        self.is_there && self.after < now
+    }
+
+    /// From where on is to be looked; where there is nothing, behind everything.
+    const fn after_if_there(self, is_wanted: bool) -> i64 {
+        if self.is_there && is_wanted {
+            self.after
+        } else {
+            i64::MAX
+        }
+    }
+}
+
+/// What a claim leaves of work of one kind.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Left {
+    /// The first that it found: all before it are claimed.
+    pub(super) first: Option<i64>,
+    /// Whether there may be more than it took.
+    pub(super) more: bool,
+}
+
+impl Left {
+    fn settle(self, head: &mut Head) {
+        if let Some(first) = self.first {
+            head.after = first.saturating_sub(1);
+        }
+        head.is_there = self.more;
+    }
+}
+
+/// The tenants and types that have tasks: one lookup in `task_by_state` each, from
+/// its end on. There the tasks of a pair that have ended come first; at the other end
+/// lie those that were claimed, dead, as long as an old snapshot keeps them.
+async fn pairs(connection: &mut PgConnection) -> Result<Vec<(TenantId, TaskType)>, sqlx::Error> {
+    let rows: Vec<(String, i64)> = sqlx::query_as(
+        "WITH RECURSIVE pair AS (
+             (SELECT tenant_id, task_type FROM task
+              ORDER BY tenant_id DESC, task_type DESC, status DESC, id DESC LIMIT 1)
+             UNION ALL
+             SELECT next.tenant_id, next.task_type FROM pair CROSS JOIN LATERAL (
+                 SELECT tenant_id, task_type FROM task
+                 WHERE (tenant_id, task_type) < (pair.tenant_id, pair.task_type)
+                 ORDER BY tenant_id DESC, task_type DESC, status DESC, id DESC LIMIT 1
+             ) AS next
+         )
+         SELECT tenant_id, task_type::bigint FROM pair",
+    )
+    .fetch_all(connection)
+    .await?;
+    let pair = |(tenant_id, task_type): (String, i64)| {
+        let tenant_id: Identifier = tenant_id.parse().ok()?;
+        Some((tenant_id.into(), TaskType::from_code(task_type)?))
+    };
+    Ok(rows.into_iter().filter_map(pair).collect())
+}
+
+/// The first of each kind.
+fn heads_query() -> String {
+    format!(
+        "SELECT {NOW}, fresh.id, due.due_at
+         FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::bigint[]) WITH ORDINALITY
+             AS source (tenant, kind, fresh_after, due_after, position)
+         LEFT JOIN LATERAL (
+             SELECT id FROM task
+             WHERE tenant_id = tenant AND task_type = kind AND status = {} AND id > fresh_after
+             ORDER BY id LIMIT 1) AS fresh ON true
+         LEFT JOIN LATERAL (
+             SELECT due_at FROM task
+             WHERE tenant_id = tenant AND task_type = kind AND due_at > due_after
+             ORDER BY due_at LIMIT 1) AS due ON true
+         ORDER BY position",
+        TaskStatus::New.code()
+    )
+}
+
+/// A little lower than where it begins.
+fn lower(fresh: Head) -> i64 {
+    TaskId::new(fresh.after).map_or(0, |id| {
+        let earlier = id.created_at().checked_sub(LAG).unwrap_or(Timestamp::MIN);
+        TaskId::first_at(earlier).get()
+    })
+}
+
+/// A little earlier than where it begins.
+fn earlier(due: Head) -> i64 {
+    let lag = i64::try_from(LAG.as_millis()).unwrap_or(i64::MAX);
+    due.after.saturating_sub(lag)
+}
+
+/// When the task of this id was created, in milliseconds since the Unix epoch.
+fn created_at(id: i64) -> i64 {
+    TaskId::new(id).map_or(0, |id| id.created_at().as_millisecond())
+}
