@@ -169,7 +169,7 @@ async fn sessions_with_a_machine_that_is_gone_do_not_hold_up_reads_for_long() {
     let id = ledger.answered[0].1;
     // All connections for reads are there, and then nobody is at their end.
     let readers = Readers::start(process.address, 16, id);
-    let pool = 3 + std::thread::available_parallelism().unwrap().get();
+    let pool = 4 + std::thread::available_parallelism().unwrap().get();
     until("every connection to be made", async || {
         sessions(&database, "true") > pool
     })

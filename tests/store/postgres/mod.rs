@@ -1,6 +1,7 @@
 //! What only the PostgreSQL store does.
 
 mod access;
+mod claims;
 mod clocks;
 mod durability;
 mod expiry;

@@ -4,20 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sqlx::postgres::PgConnection;
 
-use super::Transition;
 use super::changes::Changes;
 use super::rows::{self, Key, Locked};
-use crate::task::Task;
+use super::{Applied, Transition};
 use crate::task::life_cycle::{Command, LeaseChange};
 use crate::task::repository::{ApplyError, StoreError};
 
-/// What becomes of a command when the transaction is committed.
-pub(super) enum Outcome {
-    /// The task after it, or why it is left as it is.
-    Done(Result<Task, ApplyError>),
-    /// Nothing: another session has the task locked.
-    Locked,
-}
+/// What becomes of a command when the transaction is committed; nothing yet, where
+/// another session has the task locked.
+pub(super) type Outcome = Option<Applied>;
 
 /// Why a task that is wanted is not locked by this transaction.
 enum Absence {
@@ -46,7 +41,7 @@ pub(super) async fn apply(
         .collect();
     let absent = lock(connection, &to_lock, changes).await?;
     let outcome = |transition: &&Transition| match quiet.get(&key(transition)) {
-        Some(read) => Outcome::Done(heartbeat(transition, read, changes)),
+        Some(read) => Some(heartbeat(transition, read, changes)),
         None => apply_to_locked(transition, &absent, changes),
     };
     Ok(commands.iter().map(outcome).collect())
@@ -123,11 +118,7 @@ async fn lock(
 }
 
 /// Applies a heartbeat to a task that it changes no more than the lease of.
-fn heartbeat(
-    transition: &Transition,
-    read: &Locked,
-    changes: &mut Changes,
-) -> Result<Task, ApplyError> {
+fn heartbeat(transition: &Transition, read: &Locked, changes: &mut Changes) -> Applied {
     if !transition.target.scope.covers(&read.task) {
         return Err(ApplyError::NoTask);
     }
@@ -146,11 +137,11 @@ fn apply_to_locked(
 ) -> Outcome {
     let Transition { target, command } = transition;
     match absent.get(&key(transition)) {
-        Some(Absence::Locked) => return Outcome::Locked,
-        Some(Absence::Corrupt(error)) => return Outcome::Done(Err(error.clone().into())),
+        Some(Absence::Locked) => return None,
+        Some(Absence::Corrupt(error)) => return Some(Err(error.clone().into())),
         None => {}
     }
-    Outcome::Done(
+    Some(
         match changes
             .task(target.id)
             .map(|task| target.scope.covers(task))

@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use super::changes::Changes;
 use super::claims::Asked;
-use super::commands::Outcome;
 use super::leases::{self, Holdings};
 use super::supply::Supply;
 use super::transaction::{self, Done, Failure, Plan};
@@ -436,12 +435,12 @@ impl TransitionWriter {
         let now = Instant::now();
         for (CommandJob { since, job }, outcome) in commands.into_iter().zip(outcomes).rev() {
             match outcome {
-                Outcome::Done(applied) => queue::answer(vec![job], vec![applied]),
-                Outcome::Locked if now.duration_since(since) < LOCKED_LIMIT => {
+                Some(applied) => queue::answer(vec![job], vec![applied]),
+                None if now.duration_since(since) < LOCKED_LIMIT => {
                     self.commands.push_front(CommandJob { since, job });
                     self.commands_due = now.checked_add(LOCKED_PAUSE).unwrap_or(now);
                 }
-                Outcome::Locked => {
+                None => {
                     let id = job.work.target.id.get();
                     tracing::warn!(id, "another session has the task locked");
                     queue::refuse([job].into_iter(), &StoreError::Overloaded);
