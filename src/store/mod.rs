@@ -1,6 +1,7 @@
 //! Where tasks are kept: a backend in each folder, and what they share. They
 //! implement [`crate::task::repository`].
 
+mod dispatch;
 pub mod memory;
 mod nodes;
 pub mod postgres;

@@ -79,6 +79,12 @@ impl<D> Pending<D> {
     }
 }
 
+/// This work as a job of its own.
+pub(super) fn job<W, D>(work: W) -> (Job<W, D>, Pending<D>) {
+    let (answer, answered) = oneshot::channel();
+    (Job { work, answer }, Pending(answered))
+}
+
 /// Tells of each job, in order, what became of it.
 pub(super) fn answer<W, D>(jobs: Vec<Job<W, D>>, done: Vec<D>) {
     for (job, done) in jobs.into_iter().zip(done) {

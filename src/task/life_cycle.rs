@@ -502,6 +502,9 @@ impl Task {
             Ending::Waiting(delay) => {
                 self.status = TaskStatus::Waiting;
                 self.started_at = None;
+                // To the millisecond, and no sooner.
+                let millis = delay.as_nanos().div_ceil(1_000_000);
+                let delay = Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX));
                 self.due_at = Some(at.checked_add(delay).unwrap_or(Timestamp::MAX));
             }
         }

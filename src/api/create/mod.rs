@@ -62,8 +62,8 @@ fn idempotency_key() -> ParameterBuilder {
     let form = schema::matching(schema::VISIBLE, MAX_KEY_LENGTH);
     header("Idempotency-Key", form).description(Some(
         "Makes a retry safe: within 24 hours the same key, tenant and body give the first \
-         answer again; the same key with another body gets 422. A signed request without it \
-         has its signature for a key.",
+         answer again; the same key with another body gets 422. A signed request also has its \
+         signature for a key: one signature never makes two tasks.",
     ))
 }
 

@@ -56,12 +56,16 @@ impl<S: Send + Sync> FromRequest<S> for CreateRequest {
     }
 }
 
-/// What makes a repetition of this request recognisable: its key, or else its
-/// signature.
+/// What makes a repetition of this request recognisable: its key, and its
+/// signature; with another key it still is the same signed request.
 fn idempotency(caller: &Caller, key: Option<&[u8]>, body: &[u8]) -> Option<Idempotency> {
-    let of = |key, body_sha256| Idempotency::new(&caller.tenant_id, key, body_sha256);
+    let tenant = &caller.tenant_id;
+    let of = |key, body_sha256| Idempotency::new(tenant, key, body_sha256);
     match (key, &caller.signed) {
-        (Some(key), Some(signed)) => Some(of(Key::Header(key), &signed.body_sha256)),
+        (Some(key), Some(signed)) => {
+            let by_key = of(Key::Header(key), &signed.body_sha256);
+            Some(by_key.and_signature(tenant, &signed.signature))
+        }
         (Some(key), None) => Some(of(Key::Header(key), &Sha256::digest(body).into())),
         (None, Some(signed)) => Some(of(Key::Signature(&signed.signature), &signed.body_sha256)),
         (None, None) => None,

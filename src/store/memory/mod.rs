@@ -1,16 +1,19 @@
 //! The store of the local stand-in: tasks live as long as the process.
 
+mod shared;
 mod state;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
 
-use self::state::State;
+use self::shared::Shared;
 use super::StoreContext;
 use super::nodes::{Held, OwnNodes};
 use crate::task::attempt::History;
+use crate::task::claim::{ClaimError, ClaimRequest};
 use crate::task::id::IdError;
 use crate::task::idempotency::Idempotency;
 use crate::task::import::ImportFailure;
@@ -25,15 +28,23 @@ use crate::task::{Identifier, NewTask, Task, TaskId, TenantId};
 pub struct MemoryStore {
     ids: OwnNodes,
     context: StoreContext,
-    state: Mutex<State>,
+    shared: Arc<Shared>,
     /// Locked within the state.
     key_expiry: Mutex<KeyExpiry>,
+    /// Ends what runs beside requests.
+    stop: CancellationToken,
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// An empty store. Must be called within a runtime.
     #[must_use]
     pub fn new(context: StoreContext) -> Self {
+        let shared = Arc::new(Shared::new(context.clock.clone(), context.attempts));
+        let stop = context.stop.child_token();
+        let leading = Arc::clone(&shared).lead_on();
+        context
+            .tasks
+            .spawn(stop.clone().run_until_cancelled_owned(leading));
         Self {
             ids: OwnNodes::new(
                 context.node.unwrap_or(0),
@@ -42,18 +53,8 @@ impl MemoryStore {
             ),
             key_expiry: Mutex::new(KeyExpiry::resume(Vec::new(), context.clock.elapsed())),
             context,
-            state: Mutex::default(),
-        }
-    }
-
-    /// The state, unless the store is closed.
-    fn state(&self) -> Result<MutexGuard<'_, State>, StoreError> {
-        // No code panics while it holds the lock half-changed.
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.closed {
-            Err(StoreError::Closed)
-        } else {
-            Ok(state)
+            shared,
+            stop,
         }
     }
 
@@ -82,7 +83,8 @@ impl TaskRepository for MemoryStore {
         Box::pin(async move {
             loop {
                 let wait = {
-                    let mut state = self.state()?;
+                    let mut locked = self.shared.lock()?;
+                    let state = &mut locked.state;
                     if let Some(idempotency) = idempotency {
                         state.forget_keys_before(self.first_kept());
                         if let Some(first) = state.first_use(idempotency) {
@@ -92,6 +94,7 @@ impl TaskRepository for MemoryStore {
                     match self.ids.next_id() {
                         Ok(id) => {
                             state.insert(Task::new(id, task), idempotency);
+                            self.shared.created(&mut locked, id);
                             return Ok(Created::New(id));
                         }
                         Err(IdError::Wait(wait)) => wait,
@@ -112,7 +115,11 @@ impl TaskRepository for MemoryStore {
         tenant_id: &'a TenantId,
         id: TaskId,
     ) -> BoxFuture<'a, Result<Option<Task>, StoreError>> {
-        ready(self.state().map(|state| state.find(tenant_id, id).cloned()))
+        ready(
+            self.shared
+                .lock()
+                .map(|locked| locked.state.find(tenant_id, id).cloned()),
+        )
     }
 
     fn list<'a>(
@@ -120,7 +127,11 @@ impl TaskRepository for MemoryStore {
         tenant_id: &'a TenantId,
         page: Page,
     ) -> BoxFuture<'a, Result<Vec<Task>, StoreError>> {
-        ready(self.state().map(|state| state.list(tenant_id, page)))
+        ready(
+            self.shared
+                .lock()
+                .map(|locked| locked.state.list(tenant_id, page)),
+        )
     }
 
     fn newest_transfer<'a>(
@@ -128,10 +139,12 @@ impl TaskRepository for MemoryStore {
         tenant_id: &'a TenantId,
         src_user_id: &'a Identifier,
     ) -> BoxFuture<'a, Result<Option<Task>, StoreError>> {
-        ready(
-            self.state()
-                .map(|state| state.newest_transfer(tenant_id, src_user_id).cloned()),
-        )
+        ready(self.shared.lock().map(|locked| {
+            locked
+                .state
+                .newest_transfer(tenant_id, src_user_id)
+                .cloned()
+        }))
     }
 
     fn newest_import<'a>(
@@ -140,8 +153,9 @@ impl TaskRepository for MemoryStore {
         user_id: &'a Identifier,
     ) -> BoxFuture<'a, Result<Option<Task>, StoreError>> {
         ready(
-            self.state()
-                .map(|state| state.newest_import(tenant_id, user_id).cloned()),
+            self.shared
+                .lock()
+                .map(|locked| locked.state.newest_import(tenant_id, user_id).cloned()),
         )
     }
 
@@ -151,24 +165,38 @@ impl TaskRepository for MemoryStore {
         from: u64,
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<ImportFailure>, StoreError>> {
-        ready(self.state().map(|state| state.failures(task, from, limit)))
+        ready(
+            self.shared
+                .lock()
+                .map(|locked| locked.state.failures(task, from, limit)),
+        )
     }
 
     fn history<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Result<History, StoreError>> {
-        ready(self.state().map(|state| state.history(task.id)))
+        ready(
+            self.shared
+                .lock()
+                .map(|locked| locked.state.history(task.id)),
+        )
     }
 
     fn apply(&self, target: Target, command: Command) -> BoxFuture<'_, Result<Task, ApplyError>> {
-        let at = self.context.clock.now();
-        let state = self.state().map_err(ApplyError::from);
-        let applied = state.and_then(|mut state| state.apply(&target, &command, at));
-        std::future::ready(applied).boxed()
+        std::future::ready(self.shared.apply(&target, &command)).boxed()
+    }
+
+    fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Task>, ClaimError>> {
+        Box::pin(async move { self.shared.claim(request)?.committed().await? })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        if let Ok(mut state) = self.state() {
-            state.closed = true;
-        }
+        self.stop.cancel();
+        self.shared.close();
         std::future::ready(()).boxed()
+    }
+}
+
+impl Drop for MemoryStore {
+    fn drop(&mut self) {
+        self.stop.cancel();
     }
 }

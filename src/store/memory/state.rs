@@ -2,10 +2,12 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::convert::Infallible;
 use std::ops::Bound;
 
 use jiff::Timestamp;
 
+use crate::store::dispatch::{DueRetry, Moved, Storage, ready_from};
 use crate::store::nodes::Held;
 use crate::task::attempt::{Fence, History};
 use crate::task::idempotency::{Digest, Idempotency};
@@ -13,7 +15,7 @@ use crate::task::import::ImportFailure;
 use crate::task::life_cycle::{Command, Effects};
 use crate::task::list::{Order, Page};
 use crate::task::repository::{ApplyError, Created};
-use crate::task::scope::Target;
+use crate::task::scope::{Scope, Target};
 use crate::task::{Identifier, Task, TaskId, TaskParameters, TaskStatus, TaskType, TenantId};
 
 /// Everything.
@@ -28,7 +30,6 @@ pub(super) struct State {
     keys: HashMap<Digest, (TaskId, Digest)>,
     /// The keys in the order of their ids, oldest first, to forget them by.
     key_order: VecDeque<(TaskId, Digest)>,
-    pub(super) closed: bool,
 }
 
 /// The ways to a tenant's tasks.
@@ -149,25 +150,44 @@ impl State {
         self.histories.get(&id).cloned().unwrap_or_default()
     }
 
+    /// Applies a command to a task.
     pub(super) fn apply(
         &mut self,
         target: &Target,
         command: &Command,
         at: Timestamp,
-    ) -> Result<Task, ApplyError> {
+    ) -> Result<Moved, ApplyError> {
         let task = self.tasks.get_mut(&target.id);
         let Some(task) = task.filter(|task| target.scope.covers(task)) else {
             return Err(ApplyError::NoTask);
         };
-        let state_before = state(task);
+        let (state_before, was_ready) = (state(task), ready_from(task));
         let effects = task.apply(command, at)?;
-        let after = task.clone();
+        let (after, lease) = (task.clone(), effects.lease);
         if let Some(index) = self.tenants.get_mut(&after.tenant_id) {
             index.ids(state_before).remove(&after.id);
             index.ids(state(&after)).insert(after.id);
         }
         self.keep(after.id, effects);
-        Ok(after)
+        Ok(Moved::new(was_ready, after, lease))
+    }
+
+    /// The task of this id.
+    pub(super) fn task(&self, id: TaskId) -> Option<&Task> {
+        self.tasks.get(&id)
+    }
+
+    /// The first of a tenant's tasks in this state.
+    fn first(
+        &self,
+        (tenant_id, task_type): (&TenantId, TaskType),
+        status: TaskStatus,
+    ) -> impl Iterator<Item = &Task> {
+        let index = self.tenants.get(tenant_id);
+        let ids = index.and_then(|index| index.by_state.get(&(task_type, status)));
+        ids.into_iter()
+            .flatten()
+            .filter_map(|id| self.tasks.get(id))
     }
 
     /// Keeps what a command has to be written beside the task.
@@ -185,6 +205,38 @@ impl State {
             }
             rows.extend(new.rows);
         }
+    }
+}
+
+impl Storage for State {
+    type Error = Infallible;
+
+    fn fresh(&self, of: (&TenantId, TaskType), most: usize) -> Result<Vec<TaskId>, Infallible> {
+        let fresh = self.first(of, TaskStatus::New);
+        Ok(fresh.map(|task| task.id).take(most).collect())
+    }
+
+    fn retries(&self, of: (&TenantId, TaskType), most: usize) -> Result<Vec<DueRetry>, Infallible> {
+        let waiting = self.first(of, TaskStatus::Waiting);
+        let mut retries: Vec<DueRetry> = waiting.filter_map(ready_from).collect();
+        retries.sort_unstable();
+        retries.truncate(most);
+        Ok(retries)
+    }
+
+    fn task(&self, id: TaskId) -> Result<Option<Task>, Infallible> {
+        Ok(self.tasks.get(&id).cloned())
+    }
+
+    fn apply(
+        &mut self,
+        id: TaskId,
+        scope: &Scope,
+        command: &Command,
+        at: Timestamp,
+    ) -> Result<Result<Moved, ApplyError>, Infallible> {
+        let scope = scope.clone();
+        Ok(self.apply(&Target { id, scope }, command, at))
     }
 }
 

@@ -1,25 +1,36 @@
 //! The writes that share one transaction.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::database::DatabaseError;
 use super::index::{Entry, Fingerprints, Index};
-use super::work::{Applied, Outcomes, Transition, Writes};
+use super::work::{Outcomes, Writes};
+use super::{standing, transition};
+use crate::store::dispatch::{Dispatch, DueRetry, Moved, Storage, Waiters};
 use crate::store::row::{self, Code, NewRow, TaskRow};
-use crate::task::attempt::{Action, EndedAttempt};
 use crate::task::idempotency::{Digest, Idempotency};
-use crate::task::life_cycle::NewFailures;
+use crate::task::life_cycle::Command;
 use crate::task::repository::{ApplyError, Created};
-use crate::task::{Identifier, NewTask, Task, TaskId, TaskParameters, TaskStatus};
+use crate::task::scope::{Scope, Target};
+use crate::task::{
+    Identifier, NewTask, Task, TaskId, TaskParameters, TaskStatus, TaskType, TenantId,
+};
 
 const INSERT_TASK: &str = "INSERT INTO task
     (id, tenant_id, user_id, task_type, status, locale, init_params, created_by)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const INSERT_KEY: &str =
     "INSERT INTO idempotency (task_id, key_digest, body_digest) VALUES (?1, ?2, ?3)";
+const INSERT_FURTHER_KEY: &str =
+    "INSERT INTO further_key (task_id, key_digest, body_digest) VALUES (?1, ?2, ?3)";
+/// The body that a task was asked for with, if by this key.
+const KNOWN_KEY: &str = "SELECT body_digest FROM idempotency WHERE task_id = ?1 AND key_digest = ?2
+     UNION ALL
+     SELECT body_digest FROM further_key WHERE task_id = ?1 AND key_digest = ?2";
 
 /// The writes of one transaction.
 pub(super) struct Batch<'a> {
@@ -61,202 +72,120 @@ impl<'a> Batch<'a> {
         (self.key_entries, self.source_user_entries)
     }
 
-    /// Does the work of these writes; what became of each, once the transaction
-    /// is committed.
+    /// Does the work of these writes, and gives what there is to the claims that
+    /// wait; what becomes of each, once the transaction is committed.
     pub(super) fn work(
         &mut self,
         writes: &Writes,
-        now: Timestamp,
+        waiters: &mut Waiters,
+        dispatch: &mut Dispatch,
+        (elapsed, now): (Duration, Timestamp),
     ) -> Result<Outcomes, DatabaseError> {
-        let transitions = writes.transitions.iter();
-        let creates = writes.creates.iter();
+        let mut transitions = Vec::with_capacity(writes.transitions.len());
+        for job in &writes.transitions {
+            let Target { id, scope } = &job.work.target;
+            let applied = transition::apply(self.connection, *id, scope, &job.work.command, now)?;
+            transitions.push(applied.map(|moved| Box::new(dispatch.moved(moved, now))));
+        }
+        let mut creates = Vec::with_capacity(writes.creates.len());
+        for job in &writes.creates {
+            let created = self.create(&job.work)?;
+            if let Created::New(id) = created {
+                let task = &job.work.task;
+                dispatch.created((&task.tenant_id, task.parameters.task_type()), id, now);
+            }
+            creates.push(created);
+        }
+        dispatch.expire(self, elapsed, now)?;
         Ok(Outcomes {
-            transitions: transitions
-                .map(|job| self.apply(&job.work, now))
-                .collect::<Result<_, _>>()?,
-            creates: creates
-                .map(|job| self.create(&job.work))
-                .collect::<Result<_, _>>()?,
+            transitions,
+            creates,
+            claims: dispatch.serve(waiters, self, elapsed, now)?,
         })
     }
 
     fn create(&mut self, new: &NewRow) -> Result<Created, DatabaseError> {
         if let Some(idempotency) = &new.idempotency {
-            let fingerprint = self.fingerprints.of(&[], &idempotency.key);
-            if let Some((first, body)) = self.first_use(idempotency, fingerprint)? {
-                return Ok(Created::of_existing(idempotency, first, body));
+            if let Some((first, body)) = self.first_use(idempotency)? {
+                let created = Created::of_existing(idempotency, first, body);
+                if matches!(created, Created::Existing(_)) {
+                    self.remember_further(first, idempotency)?;
+                }
+                return Ok(created);
             }
-            self.insert_key(new.id, idempotency, fingerprint)?;
+            self.insert_key(new.id, idempotency)?;
         }
         self.insert_task(new.id, &new.task)?;
         Ok(Created::New(new.id))
     }
 
-    fn apply(&self, transition: &Transition, at: Timestamp) -> Result<Applied, DatabaseError> {
-        let Transition { target, command } = transition;
-        let found = self.find(target.id)?;
-        let Some(mut task) = found.filter(|task| target.scope.covers(task)) else {
-            return Ok(Err(ApplyError::NoTask));
-        };
-        let effects = match task.apply(command, at) {
-            Ok(effects) => effects,
-            Err(refusal) => return Ok(Err(refusal.into())),
-        };
-        if effects.changed {
-            self.update(&task)?;
-        }
-        if let Some(ended) = &effects.ended {
-            self.insert_attempt(task.id, ended)?;
-        }
-        if let Some(action) = &effects.action {
-            self.insert_action(task.id, action)?;
-        }
-        if let Some(failures) = &effects.failures {
-            self.insert_failures(task.id, failures)?;
-        }
-        Ok(Ok(Box::new(task)))
-    }
-
-    fn update(&self, task: &Task) -> Result<(), DatabaseError> {
-        let row = TaskRow::of(task);
-        self.connection
-            .prepare_cached(
-                "UPDATE task SET status = ?2, result_code = ?3, started_at = ?4, ended_at = ?5,
-                     fence = ?6, attempts_counted = ?7, claim_id = ?8, worker = ?9, holder = ?10,
-                     lease_seconds = ?11, claimed_at = ?12, progress_at = ?13, due_at = ?14,
-                     cancel_requested = ?15, success_count = ?16, fail_count = ?17,
-                     failure_rows = ?18
-                 WHERE id = ?1",
-            )?
-            .execute(params![
-                task.id.get(),
-                row.status,
-                row.result_code,
-                row.started_at,
-                row.ended_at,
-                row.fence,
-                row.attempts_counted,
-                row.claim_id,
-                row.worker,
-                row.holder,
-                row.lease_seconds,
-                row.claimed_at,
-                row.progress_at,
-                row.due_at,
-                row.cancel_requested,
-                row.success_count,
-                row.fail_count,
-                row.failure_rows,
-            ])?;
-        Ok(())
-    }
-
-    fn insert_attempt(&self, id: TaskId, ended: &EndedAttempt) -> Result<(), DatabaseError> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO attempt
-                 (task_id, fence, worker, holder, started_at, ended_at, how, code)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?
-            .execute(params![
-                id.get(),
-                ended.fence.get(),
-                ended.worker.as_str(),
-                ended.holder.as_str(),
-                ended.started_at.as_millisecond(),
-                ended.ended_at.as_millisecond(),
-                ended.end.code(),
-                ended.code.map(|code| code.to_string()),
-            ])?;
-        Ok(())
-    }
-
-    fn insert_action(&self, id: TaskId, action: &Action) -> Result<(), DatabaseError> {
-        let credential = action.actor.credential.as_ref();
-        self.connection
-            .prepare_cached(
-                "INSERT INTO action (task_id, at, kind, credential, user_id)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?
-            .execute(params![
-                id.get(),
-                action.at.as_millisecond(),
-                action.kind.code(),
-                credential.map(Identifier::as_str),
-                action.actor.user_id.as_str(),
-            ])?;
-        Ok(())
-    }
-
-    fn insert_failures(&self, id: TaskId, new: &NewFailures) -> Result<(), DatabaseError> {
-        let mut insert = self.connection.prepare_cached(
-            "INSERT INTO import_failure (task_id, fence, position, user_name, description)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?;
-        for (position, row) in (new.first..).zip(&new.rows) {
-            insert.execute(params![
-                id.get(),
-                new.fence.get(),
-                row::number(position),
-                row.user_name,
-                row.description,
-            ])?;
-        }
-        Ok(())
-    }
-
-    fn find(&self, id: TaskId) -> Result<Option<Task>, DatabaseError> {
-        let query = format!("SELECT {} FROM task WHERE id = ?1", TaskRow::COLUMNS);
-        let row = self
-            .connection
-            .prepare_cached(&query)?
-            .query_row([id.get()], TaskRow::read)
-            .optional()?;
-        Ok(row.map(TaskRow::into_task).transpose()?)
-    }
-
-    /// The unexpired task that this key stands for, and its body.
+    /// The unexpired task that one of the keys stands for, and its body.
     fn first_use(
         &self,
         idempotency: &Idempotency,
-        fingerprint: u64,
     ) -> Result<Option<(TaskId, Digest)>, DatabaseError> {
-        if let Some(first) = self.own_keys.get(&idempotency.key) {
+        for key in idempotency.keys() {
+            let known = self.meaning(key)?;
+            if known.is_some() {
+                return Ok(known);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The unexpired task that this key stands for, and its body.
+    fn meaning(&self, key: Digest) -> Result<Option<(TaskId, Digest)>, DatabaseError> {
+        if let Some(first) = self.own_keys.get(&key) {
             return Ok(Some(*first));
         }
+        let fingerprint = self.fingerprints.of(&[], &key);
         for task_id in self.keys.find(self.connection, fingerprint)? {
             if task_id < self.first_kept {
                 continue;
             }
-            let row: Option<(Digest, Digest)> = self
+            let body: Option<Digest> = self
                 .connection
-                .prepare_cached(
-                    "SELECT key_digest, body_digest FROM idempotency WHERE task_id = ?1",
-                )?
-                .query_row([task_id], |row| Ok((row.get(0)?, row.get(1)?)))
+                .prepare_cached(KNOWN_KEY)?
+                .query_row(params![task_id, key], |row| row.get(0))
                 .optional()?;
-            // No row: the key was forgotten, and then the clock stepped back.
-            if let Some((key, body)) = row
-                && key == idempotency.key
-            {
+            // No row: another key, or one that was forgotten before the clock stepped
+            // back.
+            if let Some(body) = body {
                 return Ok(TaskId::new(task_id).map(|id| (id, body)));
             }
         }
         Ok(None)
     }
 
-    fn insert_key(
+    fn insert_key(&mut self, id: TaskId, idempotency: &Idempotency) -> Result<(), DatabaseError> {
+        let Idempotency { key, body, .. } = idempotency;
+        self.insert_key.execute(params![id.get(), key, body])?;
+        self.remember(id, *key, *body);
+        self.remember_further(id, idempotency)
+    }
+
+    /// Lets those keys stand for the task that stand for nothing yet.
+    fn remember_further(
         &mut self,
         id: TaskId,
         idempotency: &Idempotency,
-        fingerprint: u64,
     ) -> Result<(), DatabaseError> {
-        self.insert_key
-            .execute(params![id.get(), idempotency.key, idempotency.body])?;
-        self.own_keys
-            .insert(idempotency.key, (id, idempotency.body));
-        self.key_entries.push((fingerprint, id.get()));
+        let body = idempotency.body;
+        for key in idempotency.keys() {
+            if self.meaning(key)?.is_none() {
+                self.connection
+                    .prepare_cached(INSERT_FURTHER_KEY)?
+                    .execute(params![id.get(), key, body])?;
+                self.remember(id, key, body);
+            }
+        }
         Ok(())
+    }
+
+    fn remember(&mut self, id: TaskId, key: Digest, body: Digest) {
+        self.own_keys.insert(key, (id, body));
+        let fingerprint = self.fingerprints.of(&[], &key);
+        self.key_entries.push((fingerprint, id.get()));
     }
 
     fn insert_task(&mut self, id: TaskId, task: &NewTask) -> Result<(), DatabaseError> {
@@ -277,6 +206,36 @@ impl<'a> Batch<'a> {
             self.source_user_entries.push((fingerprint, id.get()));
         }
         Ok(())
+    }
+}
+
+impl Storage for Batch<'_> {
+    type Error = DatabaseError;
+
+    fn fresh(&self, of: (&TenantId, TaskType), most: usize) -> Result<Vec<TaskId>, DatabaseError> {
+        Ok(standing::fresh(self.connection, of, most)?)
+    }
+
+    fn retries(
+        &self,
+        of: (&TenantId, TaskType),
+        most: usize,
+    ) -> Result<Vec<DueRetry>, DatabaseError> {
+        Ok(standing::retries(self.connection, of, most)?)
+    }
+
+    fn task(&self, id: TaskId) -> Result<Option<Task>, DatabaseError> {
+        transition::find(self.connection, id)
+    }
+
+    fn apply(
+        &mut self,
+        id: TaskId,
+        scope: &Scope,
+        command: &Command,
+        at: Timestamp,
+    ) -> Result<Result<Moved, ApplyError>, DatabaseError> {
+        transition::apply(self.connection, id, scope, command, at)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
@@ -11,11 +12,14 @@ use super::expiry::Expiry;
 use super::files::{DatabaseFile, identity, look};
 use super::index::{Entry, Fingerprints, Index, IndexKind, SharedMemtable};
 use super::log::Log;
+use super::standing;
 use super::work::{Outcomes, Writes};
+use crate::store::dispatch::{Dispatch, Waiters};
 use crate::store::nodes::{Held, OwnNodes};
 use crate::store::row::{self, Code, CorruptRow};
 use crate::task::clock::SharedClock;
 use crate::task::repository::StoreError;
+use crate::task::retry::RetryPolicy;
 use crate::task::{TaskId, TaskParameters, TaskType};
 
 /// The most rows that are named one by one where they cannot be read.
@@ -65,6 +69,7 @@ pub(super) struct Source {
     /// write to, least of all with our log beside it.
     identity: (u64, u64),
     clock: SharedClock,
+    attempts: RetryPolicy,
     source_users: SharedMemtable,
 }
 
@@ -76,6 +81,9 @@ pub(super) struct Database {
     fingerprints: Fingerprints,
     keys: Index,
     source_users: Index,
+    /// None when the last transaction failed: it may have what the database has
+    /// not.
+    dispatch: Option<Dispatch>,
     /// Dropped last: it holds the lock.
     source: Source,
 }
@@ -85,7 +93,7 @@ impl Source {
     pub(super) fn new(
         path: &Path,
         file: DatabaseFile,
-        clock: SharedClock,
+        (clock, attempts): (SharedClock, RetryPolicy),
         source_users: SharedMemtable,
     ) -> Result<Self, DatabaseError> {
         Ok(Self {
@@ -93,8 +101,13 @@ impl Source {
             file: Arc::new(file),
             identity: identity(&look(path)?),
             clock,
+            attempts,
             source_users,
         })
+    }
+
+    pub(super) const fn clock(&self) -> &SharedClock {
+        &self.clock
     }
 
     /// Makes sure that the file is there, still the same, and not emptied.
@@ -125,6 +138,11 @@ impl Source {
             fingerprints: Fingerprints::load(&connection)?,
             keys: Index::load(&connection, IndexKind::IdempotencyKey)?,
             source_users: Index::load(&connection, IndexKind::SourceUser)?,
+            dispatch: Some(standing::load(
+                &connection,
+                self.attempts,
+                self.clock.elapsed(),
+            )?),
             connection,
         };
         database.load_young_keys()?;
@@ -148,9 +166,11 @@ impl Database {
     fn load_young_keys(&mut self) -> Result<(), DatabaseError> {
         let first_kept = self.expiry.first_kept();
         let after = self.keys.indexed_to().max(first_kept.saturating_sub(1));
-        let mut statement = self
-            .connection
-            .prepare("SELECT key_digest, task_id FROM idempotency WHERE task_id > ?1")?;
+        let mut statement = self.connection.prepare(
+            "SELECT key_digest, task_id FROM idempotency WHERE task_id > ?1
+             UNION ALL
+             SELECT key_digest, task_id FROM further_key WHERE task_id > ?1",
+        )?;
         let entries: Vec<Entry> = statement
             .query_map([after], |row| {
                 let key = row.get_ref(0)?.as_blob()?;
@@ -200,19 +220,28 @@ impl Database {
     }
 
     /// Does the work of these writes in one transaction; what became of each.
-    /// Without any it only does what waits.
+    /// Without any it only does what waits. Claims get what there is.
     ///
     /// After an error the database must be opened anew.
-    pub(super) fn commit(&mut self, writes: &Writes) -> Result<Outcomes, DatabaseError> {
+    pub(super) fn commit(
+        &mut self,
+        writes: &Writes,
+        waiters: &mut Waiters,
+    ) -> Result<Outcomes, DatabaseError> {
         self.source.check()?;
         self.log.check()?;
-        let now = self.source.clock.now();
+        let (elapsed, now) = (self.source.clock.elapsed(), self.source.clock.now());
+        // It is put back when it is as true as the database.
+        let mut dispatch = match self.dispatch.take() {
+            Some(dispatch) => dispatch,
+            None => standing::load(&self.connection, self.source.attempts, elapsed)?,
+        };
         let first_kept = self.expiry.first_kept();
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut batch = Batch::new(&transaction, &self.fingerprints, &self.keys, first_kept)?;
-        let outcomes = batch.work(writes, now)?;
+        let outcomes = batch.work(writes, waiters, &mut dispatch, (elapsed, now))?;
         let (key_entries, source_user_entries) = batch.into_entries();
         let rows = writes.len().max(1);
         forget_keys(
@@ -230,7 +259,18 @@ impl Database {
         self.keys.committed(&key_entries);
         self.source_users.committed(&source_user_entries);
         self.log.committed(&self.connection)?;
+        dispatch.committed(self.source.clock.elapsed());
+        self.dispatch = Some(dispatch);
         Ok(outcomes)
+    }
+
+    /// How long nothing is to be done unless something comes.
+    pub(super) fn idle(&self, waiters: &Waiters) -> Duration {
+        let clock = &self.source.clock;
+        let dispatch = self.dispatch.as_ref();
+        dispatch.map_or(Duration::MAX, |dispatch| {
+            dispatch.idle(waiters, clock.elapsed(), clock.now())
+        })
     }
 
     /// Closes the database, whole and in one file where no other connection is
@@ -248,12 +288,16 @@ fn forget_keys(
     first_kept: i64,
     most: usize,
 ) -> rusqlite::Result<()> {
-    transaction
-        .prepare_cached(
-            "DELETE FROM idempotency WHERE task_id IN
-             (SELECT task_id FROM idempotency WHERE task_id < ?1 ORDER BY task_id LIMIT ?2)",
-        )?
-        .execute(params![first_kept, i64::try_from(most).unwrap_or(i64::MAX)])?;
+    for forget in [
+        "DELETE FROM idempotency WHERE task_id IN
+         (SELECT task_id FROM idempotency WHERE task_id < ?1 ORDER BY task_id LIMIT ?2)",
+        "DELETE FROM further_key WHERE task_id IN
+         (SELECT task_id FROM further_key WHERE task_id < ?1 ORDER BY task_id LIMIT ?2)",
+    ] {
+        transaction
+            .prepare_cached(forget)?
+            .execute(params![first_kept, i64::try_from(most).unwrap_or(i64::MAX)])?;
+    }
     Ok(())
 }
 

@@ -16,6 +16,8 @@ mod files;
 mod index;
 mod log;
 mod reader;
+mod standing;
+mod transition;
 mod work;
 mod writer;
 
@@ -40,6 +42,7 @@ use super::queue::Pending;
 use super::row::Request;
 use super::schema::{self, Migrated, SchemaError};
 use crate::task::attempt::History;
+use crate::task::claim::{ClaimError, ClaimRequest};
 use crate::task::clock::SharedClock;
 use crate::task::id::IdError;
 use crate::task::idempotency::Idempotency;
@@ -124,8 +127,13 @@ impl SqliteStore {
             error: error.into(),
         };
         let memtable = SharedMemtable::default();
-        let source =
-            Source::new(path, file, context.clock.clone(), memtable.clone()).map_err(unreadable)?;
+        let source = Source::new(
+            path,
+            file,
+            (context.clock.clone(), context.attempts),
+            memtable.clone(),
+        )
+        .map_err(unreadable)?;
         let database = source.open().map_err(unreadable)?;
         let held = database.held().map_err(|error| unreadable(error.into()))?;
         let reader = Reader::new(path, database.fingerprints(), memtable);
@@ -296,6 +304,13 @@ impl TaskRepository for SqliteStore {
             let transition = Transition { target, command };
             let pending = self.queue.transitions.place()?.take(transition);
             Ok(*pending.committed().await??)
+        })
+    }
+
+    fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Task>, ClaimError>> {
+        Box::pin(async move {
+            let pending = self.queue.claims.place()?.take(request);
+            pending.committed().await?
         })
     }
 

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use crate::store::dispatch::{ClaimJob, Claimed};
 use crate::store::queue::{self, Job, Queue, Wakeup};
 use crate::store::row::NewRow;
 use crate::task::Task;
+use crate::task::claim::ClaimRequest;
 use crate::task::life_cycle::Command;
 use crate::task::repository::{ApplyError, Created, StoreError};
 use crate::task::scope::Target;
@@ -23,20 +25,23 @@ pub(super) type Applied = Result<Box<Task>, ApplyError>;
 pub(super) struct WriteQueue {
     pub(super) creates: Queue<NewRow, Created>,
     pub(super) transitions: Queue<Transition, Applied>,
+    pub(super) claims: Queue<ClaimRequest, Claimed>,
     wakeup: Wakeup,
 }
 
-/// The writes that share a commit.
+/// The writes that share a commit, and claims that arrived.
 #[derive(Default)]
 pub(super) struct Writes {
     pub(super) creates: Vec<Job<NewRow, Created>>,
     pub(super) transitions: Vec<Job<Transition, Applied>>,
+    pub(super) claims: Vec<ClaimJob>,
 }
 
-/// What became of [`Writes`], of each kind in order.
+/// What became of [`Writes`], of each kind in order, and of all claims that wait.
 pub(super) struct Outcomes {
     pub(super) creates: Vec<Created>,
     pub(super) transitions: Vec<Applied>,
+    pub(super) claims: Vec<Option<Claimed>>,
 }
 
 impl Default for WriteQueue {
@@ -45,6 +50,7 @@ impl Default for WriteQueue {
         Self {
             creates: Queue::with(wakeup.clone()),
             transitions: Queue::with(wakeup.clone()),
+            claims: Queue::with(wakeup.clone()),
             wakeup,
         }
     }
@@ -55,15 +61,19 @@ impl WriteQueue {
     /// `None` when the queue is closed and drained.
     pub(super) fn take_within(&self, idle: Duration) -> Option<Writes> {
         let taken = self.wakeup.wait(idle, || {
-            let (creates, transitions) = (self.creates.try_take(), self.transitions.try_take());
-            if creates.is_none() && transitions.is_none() {
+            let creates = self.creates.try_take();
+            let transitions = self.transitions.try_take();
+            let claims = self.claims.try_take();
+            if creates.is_none() && transitions.is_none() && claims.is_none() {
                 return Some(None);
             }
             let writes = Writes {
                 creates: creates.unwrap_or_default(),
                 transitions: transitions.unwrap_or_default(),
+                claims: claims.unwrap_or_default(),
             };
-            (writes.len() > 0).then_some(Some(writes))
+            let is_empty = writes.len() == 0 && writes.claims.is_empty();
+            (!is_empty).then_some(Some(writes))
         });
         let mut writes = taken.unwrap_or_else(|| Some(Writes::default()))?;
         writes.creates.retain(Job::is_awaited);
@@ -75,22 +85,23 @@ impl WriteQueue {
     pub(super) fn close(&self) {
         self.creates.close();
         self.transitions.close();
+        self.claims.close();
     }
 }
 
 impl Writes {
-    /// How many they are.
+    /// How many writes they are.
     pub(super) const fn len(&self) -> usize {
         self.creates.len().saturating_add(self.transitions.len())
     }
 
-    /// Tells of each, in order, what became of it.
-    pub(super) fn answer(self, outcomes: Outcomes) {
-        queue::answer(self.creates, outcomes.creates);
-        queue::answer(self.transitions, outcomes.transitions);
+    /// Tells of each write, in order, what became of it.
+    pub(super) fn answer(self, creates: Vec<Created>, transitions: Vec<Applied>) {
+        queue::answer(self.creates, creates);
+        queue::answer(self.transitions, transitions);
     }
 
-    /// Tells of each that the commit failed.
+    /// Tells of each write that the commit failed.
     pub(super) fn fail(self, error: &StoreError) {
         queue::fail(self.creates, error);
         queue::fail(self.transitions, error);

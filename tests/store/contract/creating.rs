@@ -6,12 +6,13 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use kootask::task::TaskId;
 use kootask::task::id::IdError;
+use kootask::task::idempotency::{Idempotency, Key};
 use kootask::task::repository::{Created, StoreError};
 use tokio::task::JoinSet;
 
 use super::{Backend, contract};
 use crate::store::{
-    MovedClock, NODE, batch_import, create, create_new, key, key_of_another_body, transfer,
+    MovedClock, NODE, batch_import, create, create_new, key, key_of_another_body, tenant, transfer,
 };
 
 contract! {
@@ -37,6 +38,103 @@ contract! {
 contract! {
     backends that share nodes:
     no_id_is_made_until_a_clock_that_stepped_back_far_has_caught_up,
+}
+
+mod two_keys {
+    use super::*;
+
+    contract! {
+        memory and sqlite:
+        a_signature_beside_a_key_makes_one_task,
+        concurrent_requests_of_one_signature_are_one_task,
+        both_keys_are_forgotten_after_24_hours,
+    }
+
+    contract! {
+        sqlite reopened:
+        every_key_of_a_task_is_known_after_reopening,
+    }
+
+    /// A request with this key and signature.
+    fn signed(name: &str, signature: u8) -> Idempotency {
+        key(name).and_signature(&tenant(), &[signature; 32])
+    }
+
+    /// A signed request without a key.
+    fn signature(signature: u8) -> Idempotency {
+        Idempotency::new(&tenant(), Key::Signature(&[signature; 32]), &[1; 32])
+    }
+
+    async fn a_signature_beside_a_key_makes_one_task(backend: &impl Backend) {
+        let store = backend.open(&MovedClock::new(), NODE).await;
+        let create = async |idempotency| {
+            let created = create(&store, transfer("source"), Some(idempotency)).await;
+            created.unwrap()
+        };
+        let first = create_new(&store, transfer("source"), Some(signed("one", 1))).await;
+        assert_eq!(create(signed("two", 1)).await, Created::Existing(first));
+        // Now all of them stand for it.
+        assert_eq!(create(key("one")).await, Created::Existing(first));
+        assert_eq!(create(key("two")).await, Created::Existing(first));
+        assert_eq!(create(signature(1)).await, Created::Existing(first));
+        assert_eq!(create(signed("two", 2)).await, Created::Existing(first));
+        assert_eq!(create(signature(2)).await, Created::Existing(first));
+        // Of a mismatch no key stands for anything.
+        let other = key_of_another_body("three").and_signature(&tenant(), &[1; 32]);
+        assert_eq!(create(other).await, Created::Mismatch);
+        let second = create_new(&store, transfer("source"), Some(signed("three", 3))).await;
+        assert_eq!(create(signature(3)).await, Created::Existing(second));
+    }
+
+    async fn concurrent_requests_of_one_signature_are_one_task(backend: &impl Backend) {
+        let store = backend.open(&MovedClock::new(), NODE).await;
+        let mut clients = JoinSet::new();
+        for number in 0..64 {
+            let store = Arc::clone(&store);
+            let request = signed(&format!("key-{number}"), 1);
+            clients.spawn(async move { create(&store, transfer("source"), Some(request)).await });
+        }
+        let answers = clients.join_all().await;
+        let new = answers
+            .iter()
+            .filter(|answer| matches!(answer, Ok(Created::New(_))))
+            .count();
+        let existing = answers
+            .iter()
+            .filter(|answer| matches!(answer, Ok(Created::Existing(_))))
+            .count();
+        assert_eq!((new, existing), (1, 63), "{answers:?}");
+    }
+
+    async fn both_keys_are_forgotten_after_24_hours(backend: &impl Backend) {
+        let clock = MovedClock::new();
+        let store = backend.open(&clock, NODE).await;
+        let first = create_new(&store, transfer("source"), Some(signed("one", 1))).await;
+        let again = create(&store, transfer("source"), Some(signed("two", 1))).await;
+        assert_eq!(again.unwrap(), Created::Existing(first));
+        clock.pass(SignedDuration::from_hours(24) + SignedDuration::from_secs(1));
+        let mut last = first;
+        for request in [signed("one", 4), signed("two", 5), signature(1)] {
+            let id = create_new(&store, transfer("source"), Some(request)).await;
+            assert!(id > last);
+            last = id;
+        }
+    }
+
+    async fn every_key_of_a_task_is_known_after_reopening(backend: &impl Backend) {
+        let clock = MovedClock::new();
+        let store = backend.open(&clock, NODE).await;
+        let first = create_new(&store, transfer("source"), Some(signed("one", 1))).await;
+        create_new(&store, transfer("source"), Some(key("between"))).await;
+        let again = create(&store, transfer("source"), Some(signed("two", 1))).await;
+        assert_eq!(again.unwrap(), Created::Existing(first));
+        store.close().await;
+        let store = backend.open(&clock, NODE).await;
+        for request in [key("one"), key("two"), signature(1), signed("three", 1)] {
+            let again = create(&store, transfer("source"), Some(request)).await;
+            assert_eq!(again.unwrap(), Created::Existing(first));
+        }
+    }
 }
 
 async fn each_id_is_above_the_one_before(backend: &impl Backend) {

@@ -3,6 +3,7 @@
 mod clock;
 mod exclusion;
 mod index;
+mod leases;
 mod lost_files;
 mod opening;
 

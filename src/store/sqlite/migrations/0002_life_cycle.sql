@@ -20,6 +20,9 @@ ALTER TABLE task ADD COLUMN success_count    INTEGER;
 ALTER TABLE task ADD COLUMN fail_count       INTEGER;
 ALTER TABLE task ADD COLUMN failure_rows     INTEGER;
 
+-- Retries, by when they are due. A create is not in it.
+CREATE INDEX task_due ON task (tenant_id, task_type, due_at, id) WHERE due_at IS NOT NULL;
+
 -- Attempts that ended without success. Append-only.
 CREATE TABLE attempt (
     task_id    INTEGER NOT NULL,
@@ -53,4 +56,12 @@ CREATE TABLE import_failure (
     user_name   TEXT    NOT NULL,
     description TEXT    NOT NULL,
     PRIMARY KEY (task_id, fence, position)
+) STRICT, WITHOUT ROWID;
+
+-- The keys of a task besides the first: a signature, or the key of a repetition.
+CREATE TABLE further_key (
+    task_id     INTEGER NOT NULL,
+    key_digest  BLOB    NOT NULL,
+    body_digest BLOB    NOT NULL,
+    PRIMARY KEY (task_id, key_digest)
 ) STRICT, WITHOUT ROWID;

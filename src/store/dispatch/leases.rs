@@ -1,0 +1,129 @@
+//! Who holds which task, and until when by a clock that never steps.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::task::attempt::Fence;
+use crate::task::{Identifier, Task, TaskId, TenantId};
+
+/// A lease.
+pub(super) struct Lease {
+    pub(super) fence: Fence,
+    pub(super) tenant_id: TenantId,
+    holder: Identifier,
+    claim_id: Uuid,
+    /// By the clock's [`elapsed`](crate::task::clock::Clock::elapsed).
+    ends: Duration,
+}
+
+/// All leases.
+#[derive(Default)]
+pub(super) struct Leases {
+    by_task: HashMap<TaskId, Lease>,
+    by_end: BTreeSet<(Duration, TaskId)>,
+    by_holder: HashMap<Identifier, HashMap<Uuid, HashSet<TaskId>>>,
+    counts: HashMap<Identifier, usize>,
+}
+
+impl Leases {
+    /// Lets the lease of the attempt that runs end at `ends`; whether it is new.
+    pub(super) fn set(&mut self, task: &Task, ends: Duration) -> bool {
+        let Some(attempt) = &task.attempt else {
+            return false;
+        };
+        if let Some(lease) = self.by_task.get_mut(&task.id)
+            && lease.fence == task.fence
+        {
+            self.by_end.remove(&(lease.ends, task.id));
+            lease.ends = ends;
+            self.by_end.insert((ends, task.id));
+            return false;
+        }
+        let is_new = self.end(task.id).is_none();
+        let claim = &attempt.claim;
+        let claims = self.by_holder.entry(claim.holder.clone()).or_default();
+        claims.entry(claim.claim_id).or_default().insert(task.id);
+        let count = self.counts.entry(claim.holder.clone()).or_default();
+        *count = count.saturating_add(1);
+        self.by_end.insert((ends, task.id));
+        let lease = Lease {
+            fence: task.fence,
+            tenant_id: task.tenant_id.clone(),
+            holder: claim.holder.clone(),
+            claim_id: claim.claim_id,
+            ends,
+        };
+        self.by_task.insert(task.id, lease);
+        is_new
+    }
+
+    /// Moves the end of a lease, if it still stands.
+    pub(super) fn move_end(&mut self, id: TaskId, ends: Duration) {
+        if let Some(lease) = self.by_task.get_mut(&id) {
+            self.by_end.remove(&(lease.ends, id));
+            lease.ends = ends;
+            self.by_end.insert((ends, id));
+        }
+    }
+
+    /// Ends a lease.
+    pub(super) fn end(&mut self, id: TaskId) -> Option<Lease> {
+        let lease = self.by_task.remove(&id)?;
+        self.by_end.remove(&(lease.ends, id));
+        if let Some(claims) = self.by_holder.get_mut(&lease.holder) {
+            if let Some(tasks) = claims.get_mut(&lease.claim_id) {
+                tasks.remove(&id);
+                if tasks.is_empty() {
+                    claims.remove(&lease.claim_id);
+                }
+            }
+            if claims.is_empty() {
+                self.by_holder.remove(&lease.holder);
+            }
+        }
+        if let Some(count) = self.counts.get_mut(&lease.holder) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.counts.remove(&lease.holder);
+            }
+        }
+        Some(lease)
+    }
+
+    /// How many the holder has.
+    pub(super) fn count(&self, holder: &Identifier) -> usize {
+        self.counts.get(holder).copied().unwrap_or_default()
+    }
+
+    /// Whether tasks of a claim are still held.
+    pub(super) fn has_claim(&self, holder: &Identifier, claim_id: Uuid) -> bool {
+        let claims = self.by_holder.get(holder);
+        claims.is_some_and(|claims| claims.contains_key(&claim_id))
+    }
+
+    /// The tasks of a claim that are still held, oldest first.
+    pub(super) fn of_claim(&self, holder: &Identifier, claim_id: Uuid) -> Vec<TaskId> {
+        let claims = self.by_holder.get(holder);
+        let held = claims.and_then(|claims| claims.get(&claim_id));
+        let mut held: Vec<TaskId> = held.into_iter().flatten().copied().collect();
+        held.sort_unstable();
+        held
+    }
+
+    /// When the next lease ends.
+    pub(super) fn next_end(&self) -> Option<Duration> {
+        self.by_end.first().map(|(ends, _)| *ends)
+    }
+
+    /// The first leases, at most so many, that have ended.
+    pub(super) fn ended(&self, elapsed: Duration, most: usize) -> Vec<(TaskId, Fence)> {
+        self.by_end
+            .iter()
+            .take_while(|(ends, _)| *ends <= elapsed)
+            .take(most)
+            .filter_map(|(_, id)| Some((*id, self.by_task.get(id)?.fence)))
+            .collect()
+    }
+}

@@ -1,0 +1,141 @@
+//! The state and what leads its tasks on, behind one lock.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::state::State;
+use crate::store::dispatch::{Claimed, Dispatch, Waiters};
+use crate::store::queue::{self, Pending};
+use crate::task::claim::ClaimRequest;
+use crate::task::clock::SharedClock;
+use crate::task::life_cycle::Command;
+use crate::task::repository::{ApplyError, StoreError};
+use crate::task::retry::RetryPolicy;
+use crate::task::scope::Target;
+use crate::task::{Task, TaskId};
+
+/// How long at most the background sleeps.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// What the store and its background share.
+pub(super) struct Shared {
+    clock: SharedClock,
+    locked: Mutex<Locked>,
+    /// Tells the background that something is due earlier than it knows.
+    earlier: Notify,
+}
+
+/// What is behind the lock.
+pub(super) struct Locked {
+    pub(super) state: State,
+    dispatch: Dispatch,
+    waiters: Waiters,
+    /// When the background looks next, by the clock's time that never steps.
+    looks_at: Duration,
+    closed: bool,
+}
+
+impl Shared {
+    pub(super) fn new(clock: SharedClock, policy: RetryPolicy) -> Self {
+        Self {
+            clock,
+            locked: Mutex::new(Locked {
+                state: State::default(),
+                dispatch: Dispatch::new(usize::MAX, policy),
+                waiters: Waiters::default(),
+                looks_at: Duration::MAX,
+                closed: false,
+            }),
+            earlier: Notify::new(),
+        }
+    }
+
+    /// The state, unless the store is closed.
+    pub(super) fn lock(&self) -> Result<MutexGuard<'_, Locked>, StoreError> {
+        // No code panics while it holds the lock half-changed.
+        let locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
+        if locked.closed {
+            Err(StoreError::Closed)
+        } else {
+            Ok(locked)
+        }
+    }
+
+    /// Keeps no more; who waits is told so.
+    pub(super) fn close(&self) {
+        if let Ok(mut locked) = self.lock() {
+            locked.closed = true;
+            locked.waiters = Waiters::default();
+        }
+    }
+
+    /// Takes note of a task that is in the state now.
+    pub(super) fn created(&self, locked: &mut Locked, id: TaskId) {
+        if let Some(task) = locked.state.task(id) {
+            let of = (&task.tenant_id, task.parameters.task_type());
+            locked.dispatch.created(of, id, self.clock.now());
+        }
+        self.follow(locked);
+    }
+
+    pub(super) fn apply(&self, target: &Target, command: &Command) -> Result<Task, ApplyError> {
+        let mut locked = self.lock()?;
+        let now = self.clock.now();
+        let moved = locked.state.apply(target, command, now)?;
+        let task = locked.dispatch.moved(moved, now);
+        self.follow(&mut locked);
+        Ok(task)
+    }
+
+    pub(super) fn claim(&self, request: ClaimRequest) -> Result<Pending<Claimed>, StoreError> {
+        let mut locked = self.lock()?;
+        let (job, pending) = queue::job(request);
+        locked.waiters.admit([job], self.clock.elapsed());
+        self.follow(&mut locked);
+        Ok(pending)
+    }
+
+    /// Does what follows from a change, and has the background look in time.
+    fn follow(&self, locked: &mut Locked) {
+        let next = self.settle(locked);
+        if next < locked.looks_at {
+            locked.looks_at = next;
+            self.earlier.notify_one();
+        }
+    }
+
+    /// Does what is due: leases begin and end, and who waits gets what there is.
+    /// When the next is due.
+    fn settle(&self, locked: &mut Locked) -> Duration {
+        let (elapsed, now) = (self.clock.elapsed(), self.clock.now());
+        let Locked {
+            state,
+            dispatch,
+            waiters,
+            ..
+        } = locked;
+        dispatch.committed(elapsed);
+        let Ok(()) = dispatch.expire(state, elapsed, now);
+        let Ok(answers) = dispatch.serve(waiters, state, elapsed, now);
+        dispatch.committed(elapsed);
+        waiters.answer(answers);
+        elapsed.saturating_add(dispatch.idle(waiters, elapsed, now))
+    }
+
+    /// Looks when something is due, for ever.
+    pub(super) async fn lead_on(self: Arc<Self>) {
+        loop {
+            let sleep = {
+                let Ok(mut locked) = self.lock() else { return };
+                locked.looks_at = self.settle(&mut locked);
+                locked.looks_at.saturating_sub(self.clock.elapsed())
+            };
+            tokio::select! {
+                () = tokio::time::sleep(sleep.min(LOOK)) => {}
+                () = self.earlier.notified() => {}
+            }
+        }
+    }
+}
