@@ -3,7 +3,7 @@
 use axum::extract::{FromRequest, Request};
 use serde_json::json;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::ObjectBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use crate::task::attempt::Fence;
 use crate::task::import::ImportCounts;
@@ -84,7 +84,7 @@ pub(super) fn with_fence() -> ObjectBuilder {
 /// Adds the fields `successCount` and `failCount`.
 pub(super) fn and_counts(object: ObjectBuilder) -> ObjectBuilder {
     let count = |what: &str| {
-        schema::integer()
+        schema::or_null(schema::integer(), Type::Integer)
             .minimum(Some(0))
             .maximum(Some(i64::MAX))
             .description(Some(format!(

@@ -8,7 +8,7 @@ use axum::extract::State;
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
@@ -132,12 +132,13 @@ impl PartialSchema for ClaimBody {
             .format(Some(SchemaFormat::Custom("uuid".into())))
             .description(Some("Made anew for each claim, kept when it is repeated."));
         let task_types = ArrayBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
             .items(schema::of::<TaskTypeNumber>())
             .min_items(Some(1))
             .max_items(Some(MAX_TYPES))
             .description(Some("Only tasks of these types; absent: of any."));
         let number = |range: std::ops::RangeInclusive<i64>, usual: i64| {
-            schema::integer()
+            schema::or_null(schema::integer(), Type::Integer)
                 .minimum(Some(*range.start()))
                 .maximum(Some(*range.end()))
                 .default(Some(json!(usual)))

@@ -55,14 +55,7 @@ struct FailBody {
 impl Body for FailBody {
     fn read(fields: &Object<'_>, wrong: &mut Violations) -> Option<Self> {
         let fence = fence(fields, wrong);
-        let code = match fields.identifier("resultCode", Reason::NotAResultCode) {
-            Err(violation) if violation.reason == Reason::Missing => Some(None),
-            Err(Violation {
-                reason: Reason::NumberForIdentifier,
-                ..
-            }) => wrong.keep(Err(Violation::new("resultCode", Reason::NotAResultCode))),
-            read => wrong.keep(read).map(Some),
-        };
+        let code = wrong.keep(code(fields));
         let retry = wrong.keep(fields.boolean("retry"));
         let after = wrong.keep(fields.integer_within("afterSeconds", 0..=MAX_AFTER_SECONDS));
         let after = Duration::from_secs(after?.unwrap_or(0).unsigned_abs());
@@ -74,6 +67,21 @@ impl Body for FailBody {
     }
 }
 
+fn code(fields: &Object<'_>) -> Result<Option<ResultCode>, Violation> {
+    const FIELD: &str = "resultCode";
+    match fields.text(FIELD, 8) {
+        Ok(text) => text
+            .parse()
+            .map(Some)
+            .map_err(|_| Violation::new(FIELD, Reason::NotAResultCode)),
+        Err(violation) => match violation.reason {
+            Reason::Missing => Ok(None),
+            Reason::Repeated => Err(violation),
+            _ => Err(Violation::new(FIELD, Reason::NotAResultCode)),
+        },
+    }
+}
+
 impl ToSchema for FailBody {
     fn name() -> Cow<'static, str> {
         "FailRequest".into()
@@ -82,15 +90,13 @@ impl ToSchema for FailBody {
 
 impl PartialSchema for FailBody {
     fn schema() -> RefOr<Schema> {
-        let code = ObjectBuilder::new()
-            .schema_type(Type::String)
+        let code = schema::or_null(ObjectBuilder::new(), Type::String)
             .pattern(Some("^18[0-9]{6}$"))
             .description(Some("Why: the task's `resultCode`, if this is its end."));
-        let retry = ObjectBuilder::new()
-            .schema_type(Type::Boolean)
+        let retry = schema::or_null(ObjectBuilder::new(), Type::Boolean)
             .default(Some(json!(false)))
             .description(Some("Whether the task shall be tried again."));
-        let after = schema::integer()
+        let after = schema::or_null(schema::integer(), Type::Integer)
             .minimum(Some(0))
             .maximum(Some(MAX_AFTER_SECONDS))
             .default(Some(json!(0)))

@@ -79,13 +79,7 @@ impl Body for FailuresBody {
 }
 
 fn row(fields: &Object<'_>, wrong: &mut Violations) -> Option<ImportFailure> {
-    let name = fields.text("userName", MAX_NAME).and_then(|name| {
-        if name.trim().is_empty() {
-            return Err(Violation::new("userName", Reason::Missing));
-        }
-        Ok(name)
-    });
-    let name = wrong.keep(name);
+    let name = wrong.keep(fields.text("userName", MAX_NAME));
     let description = wrong.keep(fields.text("desc", MAX_DESCRIPTION));
     Some(ImportFailure {
         user_name: name?,
@@ -101,21 +95,20 @@ impl ToSchema for FailuresBody {
 
 impl PartialSchema for FailuresBody {
     fn schema() -> RefOr<Schema> {
-        let text = |least, most| {
+        let text = |most| {
             ObjectBuilder::new()
                 .schema_type(Type::String)
-                .min_length(Some(least))
                 .max_length(Some(most))
                 .pattern(Some("^[^\\u0000]*$"))
         };
         let row = ObjectBuilder::new()
             .property(
                 "userName",
-                text(1, MAX_NAME).description(Some("As in what is imported; not blank.")),
+                text(MAX_NAME).description(Some("As in what is imported.")),
             )
             .property(
                 "desc",
-                text(0, MAX_DESCRIPTION).description(Some("What was wrong.")),
+                text(MAX_DESCRIPTION).description(Some("What was wrong.")),
             )
             .required("userName")
             .required("desc");

@@ -125,6 +125,11 @@ impl TestApp {
             .at(Timestamp::now())
     }
 
+    /// The tasks, past HTTP.
+    pub fn tasks(&self) -> &TaskService {
+        &self.tasks
+    }
+
     /// A task of this tenant, as it is kept.
     pub async fn kept(&self, tenant: &str, id: i64) -> Task {
         let tenant = tenant.parse::<Identifier>().unwrap().into();

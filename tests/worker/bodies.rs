@@ -94,11 +94,11 @@ async fn a_report_names_what_is_wrong_with_it() {
             "afterSeconds: must be an integer from 0 to 604800",
         ]
     );
-    let number = json!({"fence": 1, "resultCode": 18_000_205});
-    assert_eq!(
-        told(worker::FAIL, number).await,
-        ["resultCode: must be 18 and six more digits"]
-    );
+    for code in [json!(18_000_205), json!(""), json!("180002055"), json!([])] {
+        let body = json!({"fence": 1, "resultCode": code});
+        let wrong = told(worker::FAIL, body).await;
+        assert_eq!(wrong, ["resultCode: must be 18 and six more digits"]);
+    }
     app.stop().await;
 }
 
@@ -132,9 +132,9 @@ async fn each_task_of_a_heartbeat_and_each_row_is_judged() {
     let long = "长".repeat(257);
     let rows = json!({"fence": 1, "from": -1, "rows": [
         {"userName": long, "desc": "x".repeat(1025)},
-        {"userName": " ", "desc": "a\u{0}b"},
+        {"userName": true, "desc": "a\u{0}b"},
         {"userName": "a", "desc": null},
-        {"userName": "a", "desc": ""},
+        {"userName": "", "desc": ""},
     ]});
     let answer = report(&app, worker::FAILURES, id, &rows).await;
     assert_eq!(
@@ -143,7 +143,7 @@ async fn each_task_of_a_heartbeat_and_each_row_is_judged() {
             "from: must be an integer from 0 to 9223372036854775807",
             "rows[0].userName: must be at most 256 characters, without U+0000",
             "rows[0].desc: must be at most 1024 characters, without U+0000",
-            "rows[1].userName: is required",
+            "rows[1].userName: must be a string",
             "rows[1].desc: must be at most 1024 characters, without U+0000",
             "rows[2].desc: is required",
         ]

@@ -2,6 +2,9 @@
 
 mod access;
 mod bodies;
+mod claims;
+mod download;
+mod example;
 mod history;
 mod import;
 mod states;

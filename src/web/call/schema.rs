@@ -1,7 +1,7 @@
 //! What schemas are made of, and the schema of the error body.
 
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
 
 /// The class of the visible ASCII characters, for [`matching`].
@@ -39,6 +39,12 @@ pub fn matching(class: &str, most: usize) -> ObjectBuilder {
 #[must_use]
 pub fn integer() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::Integer)
+}
+
+/// This schema, or null: a field of a request that may be left out.
+#[must_use]
+pub fn or_null(schema: ObjectBuilder, one: Type) -> ObjectBuilder {
+    schema.schema_type(SchemaType::from_iter([one, Type::Null]))
 }
 
 /// An integer that must be one of these.
