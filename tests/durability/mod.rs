@@ -11,6 +11,7 @@ mod mounted;
 mod overload;
 mod shutdown;
 mod storage_away;
+mod workers;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -249,7 +249,12 @@ impl Dispatch {
             claim: request.claim.clone(),
             timeout: self.policy.attempt_timeout,
         };
-        while tasks.len() < free.min(usize::from(request.max)) {
+        let most = free.min(usize::from(request.max));
+        // Of those that cannot be started, which are damaged, it passes over few.
+        for _ in 0..most.saturating_add(WINDOW) {
+            if tasks.len() >= most {
+                break;
+            }
             self.ready.look(storage, Ready::millis(now))?;
             let Some((tenant_id, task_type, id)) =
                 self.ready.next(&request.scope, Ready::millis(now))

@@ -8,7 +8,7 @@ use crate::store::dispatch::{Moved, ready_from};
 use crate::store::row::{self, Code, TaskRow};
 use crate::task::attempt::{Action, EndedAttempt};
 use crate::task::life_cycle::{Command, NewFailures};
-use crate::task::repository::ApplyError;
+use crate::task::repository::{ApplyError, StoreError};
 use crate::task::scope::Scope;
 use crate::task::{Identifier, Task, TaskId};
 
@@ -20,7 +20,14 @@ pub(super) fn apply(
     command: &Command,
     at: Timestamp,
 ) -> Result<Result<Moved, ApplyError>, DatabaseError> {
-    let found = find(connection, id)?;
+    let found = match find(connection, id) {
+        // It must not be in the way of all others.
+        Err(DatabaseError::Corrupt(error)) => {
+            tracing::error!(task_id = %id, %error, "a task cannot be led on");
+            return Ok(Err(StoreError::from(error).into()));
+        }
+        found => found?,
+    };
     let Some(mut task) = found.filter(|task| scope.covers(task)) else {
         return Ok(Err(ApplyError::NoTask));
     };
