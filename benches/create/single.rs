@@ -16,6 +16,7 @@ use kootask::config::{AppConfig, Config, Defaults};
 use kootask::server::{Server, Timing};
 use kootask::store::{self, StoreUrl};
 use kootask::task::attempt::History;
+use kootask::task::claim::{ClaimError, ClaimRequest};
 use kootask::task::clock::SystemClock;
 use kootask::task::id::{IdError, IdGenerator};
 use kootask::task::idempotency::Idempotency;
@@ -223,6 +224,10 @@ impl TaskRepository for SingleStore {
     }
 
     fn apply(&self, _: Target, _: Command) -> BoxFuture<'_, Result<Task, ApplyError>> {
+        Box::pin(std::future::ready(Err(StoreError::Closed.into())))
+    }
+
+    fn claim(&self, _: ClaimRequest) -> BoxFuture<'_, Result<Vec<Task>, ClaimError>> {
         Box::pin(std::future::ready(Err(StoreError::Closed.into())))
     }
 

@@ -195,10 +195,7 @@ pub trait TaskRepository: Send + Sync + 'static {
     /// # Errors
     ///
     /// [`ClaimError`].
-    fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Task>, ClaimError>> {
-        let _ = request;
-        Box::pin(std::future::ready(Err(StoreError::Closed.into())))
-    }
+    fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Task>, ClaimError>>;
 
     /// Finishes what was accepted, then releases every resource. Whatever is
     /// asked afterwards fails with [`StoreError::Closed`].

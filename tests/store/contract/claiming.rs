@@ -21,13 +21,20 @@ use crate::store::{
 };
 
 contract! {
-    memory and sqlite:
+    every backend:
     the_oldest_task_is_started_first_and_each_once,
     a_claim_gives_only_what_is_in_its_scope,
     the_same_claim_again_gets_the_same_tasks_as_long_as_they_are_held,
     a_waiting_claim_is_answered_when_a_task_is_there,
     one_task_wakes_one_waiter_the_first,
     a_dropped_waiter_does_not_hold_a_place,
+    a_retry_of_a_tenants_is_given_to_who_waits,
+    a_tenant_with_thousands_of_tasks_does_not_starve_one_with_one,
+    more_tasks_than_are_known_are_all_started_in_order,
+}
+
+contract! {
+    backends of one process:
     a_claim_that_waited_long_enough_gets_nothing,
     a_task_is_not_stuck_after_its_worker_crashed,
     a_late_worker_does_not_finish_anothers_attempt,
@@ -36,17 +43,14 @@ contract! {
     a_task_that_kills_its_worker_ends_and_others_flow_meanwhile,
     a_deploy_burns_no_attempt,
     a_retry_that_is_due_comes_before_fresh_tasks_and_not_sooner,
-    a_retry_of_a_tenants_is_given_to_who_waits,
-    a_tenant_with_thousands_of_tasks_does_not_starve_one_with_one,
     a_cancelled_task_is_never_started,
     a_worker_learns_of_a_cancel_and_may_tell_the_truth,
     a_credential_holds_so_many_leases_and_no_more,
-    more_tasks_than_are_known_are_all_started_in_order,
     a_wall_clock_that_steps_ends_no_lease,
 }
 
 contract! {
-    sqlite reopened:
+    durable backends of one process:
     a_lease_is_whole_after_a_start,
     what_may_be_started_may_be_so_after_a_start,
 }

@@ -23,7 +23,7 @@ use super::{Backend, contract};
 use crate::store::{MovedClock, NODE, batch_import, create_new, identifier, transfer};
 
 contract! {
-    memory and sqlite:
+    backends of one process:
     the_laws_hold_in_whichever_order_things_happen,
 }
 

@@ -44,14 +44,14 @@ mod two_keys {
     use super::*;
 
     contract! {
-        memory and sqlite:
+        backends of one process:
         a_signature_beside_a_key_makes_one_task,
         concurrent_requests_of_one_signature_are_one_task,
         both_keys_are_forgotten_after_24_hours,
     }
 
     contract! {
-        sqlite reopened:
+        durable backends of one process:
         every_key_of_a_task_is_known_after_reopening,
     }
 

@@ -81,13 +81,13 @@ macro_rules! contract {
         contract!(@ sqlite, Sqlite, $($test,)*);
         contract!(@ postgres, Postgres, $($test,)*);
     };
-    // What PostgreSQL does not do yet.
-    (memory and sqlite: $($test:ident,)*) => {
-        contract!(@ memory, Memory, $($test,)*);
-        contract!(@ sqlite, Sqlite, $($test,)*);
+    // Their time is that of the tests' clock.
+    (backends of one process: $($test:ident,)*) => {
+        contract!(@ memory_single, Memory, $($test,)*);
+        contract!(@ sqlite_single, Sqlite, $($test,)*);
     };
-    (sqlite reopened: $($test:ident,)*) => {
-        contract!(@ sqlite_reopened, Sqlite, $($test,)*);
+    (durable backends of one process: $($test:ident,)*) => {
+        contract!(@ sqlite_single_reopened, Sqlite, $($test,)*);
     };
     (durable backends: $($test:ident,)*) => {
         contract!(@ sqlite_reopened, Sqlite, $($test,)*);
