@@ -70,6 +70,15 @@ impl TaskId {
         Self::from_layout(KooDriveLayout::from_components(layout_millis(time), 0, 0))
     }
 
+    /// The id that `node` makes at `time`, clamped as in [`TaskId::first_at`];
+    /// of `sequence` the lowest 7 bits count.
+    #[must_use]
+    pub fn of_parts(time: Timestamp, node: u16, sequence: u8) -> Self {
+        let sequence = u64::from(sequence & 0x7f);
+        let (millis, node) = (layout_millis(time), u64::from(node));
+        Self::from_layout(KooDriveLayout::from_components(millis, node, sequence))
+    }
+
     /// The integer value.
     #[must_use]
     pub const fn get(self) -> i64 {

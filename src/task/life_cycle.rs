@@ -92,6 +92,8 @@ pub enum Command {
     /// A step without a worker and its lease: of a stand-in, or a program that
     /// embeds the service.
     Step(Step),
+    /// The same, at the moment at which it was due: nobody need look then.
+    StepAt(Step, Timestamp),
 }
 
 /// Which attempt a worker speaks of.
@@ -222,6 +224,7 @@ impl Task {
             Command::Cancel(actor) => self.cancel(actor, at),
             Command::Retry(actor) => self.retry(actor, at),
             Command::Step(step) => self.step(*step, at),
+            Command::StepAt(step, due) => self.step(*step, *due),
         }
     }
 

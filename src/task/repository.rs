@@ -13,7 +13,7 @@ use super::import::ImportFailure;
 use super::life_cycle::{Command, Refusal};
 use super::list::Page;
 use super::scope::Target;
-use super::{Identifier, NewTask, Task, TaskId, TenantId};
+use super::{Identifier, NewTask, Task, TaskId, TaskStatus, TenantId};
 
 /// What [`TaskRepository::create`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,7 +197,79 @@ pub trait TaskRepository: Send + Sync + 'static {
     /// [`ClaimError`].
     fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Task>, ClaimError>>;
 
+    /// What a stand-in needs besides; `None` of a store that can be shared or
+    /// outlives its process.
+    fn controls(&self) -> Option<&dyn Controls> {
+        None
+    }
+
     /// Finishes what was accepted, then releases every resource. Whatever is
     /// asked afterwards fails with [`StoreError::Closed`].
     fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Tasks that went because there were too many.
+pub type Gone = Vec<(TenantId, TaskId)>;
+
+/// What only a store within this process can do, for a stand-in: to set tasks up
+/// and to take them back, under ids and a time that are each tenant's own. None
+/// of it waits.
+pub trait Controls: Send + Sync {
+    /// As [`TaskRepository::create`], under the first id that `draw` gives and the
+    /// tenant has no task of. Keys of tasks before `first_kept` have expired.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Closed`], as of all of these.
+    fn create_as(
+        &self,
+        task: NewTask,
+        idempotency: Option<Idempotency>,
+        draw: &mut dyn FnMut() -> TaskId,
+        first_kept: TaskId,
+    ) -> Result<(Created, Gone), StoreError>;
+
+    /// Whether the same request, or another with its key, created a task.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Closed`].
+    fn is_repeated(
+        &self,
+        tenant_id: &TenantId,
+        idempotency: &Idempotency,
+        first_kept: TaskId,
+    ) -> Result<bool, StoreError>;
+
+    /// Keeps a task as it is, in place of the tenant's task of the same id.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Closed`].
+    fn insert(&self, task: Task) -> Result<Gone, StoreError>;
+
+    /// Removes all of a tenant's tasks, with their keys.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Closed`].
+    fn forget(&self, tenant_id: &TenantId) -> Result<(), StoreError>;
+
+    /// All of a tenant's tasks, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Closed`].
+    fn tasks(&self, tenant_id: &TenantId) -> Result<Vec<Task>, StoreError>;
+
+    /// How many tasks of this tenant are in which status.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Closed`].
+    fn counts(&self, tenant_id: &TenantId) -> Result<Vec<(TaskStatus, usize)>, StoreError>;
+
+    /// From now on holds at most `most` tasks: of more, ended ones go first, the
+    /// oldest first, with their keys.
+    fn bound(&self, most: usize);
 }

@@ -20,9 +20,9 @@ use crate::task::import::ImportFailure;
 use crate::task::key_expiry::KeyExpiry;
 use crate::task::life_cycle::Command;
 use crate::task::list::Page;
-use crate::task::repository::{ApplyError, Created, StoreError, TaskRepository};
+use crate::task::repository::{ApplyError, Controls, Created, Gone, StoreError, TaskRepository};
 use crate::task::scope::Target;
-use crate::task::{Identifier, NewTask, Task, TaskId, TenantId};
+use crate::task::{Identifier, NewTask, Task, TaskId, TaskStatus, TenantId};
 
 /// Tasks in memory.
 pub struct MemoryStore {
@@ -86,15 +86,16 @@ impl TaskRepository for MemoryStore {
                     let mut locked = self.shared.lock()?;
                     let state = &mut locked.state;
                     if let Some(idempotency) = idempotency {
-                        state.forget_keys_before(self.first_kept());
-                        if let Some(first) = state.first_use(idempotency) {
+                        state.forget_keys_before(&task.tenant_id, self.first_kept());
+                        if let Some(first) = state.first_use(&task.tenant_id, idempotency) {
                             return Ok(first);
                         }
                     }
                     match self.ids.next_id() {
                         Ok(id) => {
-                            state.insert(Task::new(id, task), idempotency);
-                            self.shared.created(&mut locked, id);
+                            let task = Task::new(id, task);
+                            state.insert(task.clone(), idempotency);
+                            self.shared.created(&mut locked, task);
                             return Ok(Created::New(id));
                         }
                         Err(IdError::Wait(wait)) => wait,
@@ -173,11 +174,7 @@ impl TaskRepository for MemoryStore {
     }
 
     fn history<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Result<History, StoreError>> {
-        ready(
-            self.shared
-                .lock()
-                .map(|locked| locked.state.history(task.id)),
-        )
+        ready(self.shared.lock().map(|locked| locked.state.history(task)))
     }
 
     fn apply(&self, target: Target, command: Command) -> BoxFuture<'_, Result<Task, ApplyError>> {
@@ -186,6 +183,10 @@ impl TaskRepository for MemoryStore {
 
     fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Task>, ClaimError>> {
         Box::pin(async move { self.shared.claim(request)?.committed().await? })
+    }
+
+    fn controls(&self) -> Option<&dyn Controls> {
+        Some(self)
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
@@ -198,5 +199,80 @@ impl TaskRepository for MemoryStore {
 impl Drop for MemoryStore {
     fn drop(&mut self) {
         self.stop.cancel();
+    }
+}
+
+impl Controls for MemoryStore {
+    fn create_as(
+        &self,
+        task: NewTask,
+        idempotency: Option<Idempotency>,
+        draw: &mut dyn FnMut() -> TaskId,
+        first_kept: TaskId,
+    ) -> Result<(Created, Gone), StoreError> {
+        let mut locked = self.shared.lock()?;
+        let state = &mut locked.state;
+        if let Some(idempotency) = idempotency {
+            state.forget_keys_before(&task.tenant_id, first_kept);
+            if let Some(first) = state.first_use(&task.tenant_id, idempotency) {
+                return Ok((first, Gone::new()));
+            }
+        }
+        let id = loop {
+            let id = draw();
+            if state.find(&task.tenant_id, id).is_none() {
+                break id;
+            }
+        };
+        let task = Task::new(id, task);
+        let gone = state.insert(task.clone(), idempotency);
+        self.shared.created(&mut locked, task);
+        Ok((Created::New(id), self.shared.removed(&mut locked, gone)))
+    }
+
+    fn is_repeated(
+        &self,
+        tenant_id: &TenantId,
+        idempotency: &Idempotency,
+        first_kept: TaskId,
+    ) -> Result<bool, StoreError> {
+        let state = &mut self.shared.lock()?.state;
+        state.forget_keys_before(tenant_id, first_kept);
+        Ok(state.is_repeated(tenant_id, idempotency))
+    }
+
+    fn insert(&self, task: Task) -> Result<Gone, StoreError> {
+        let mut locked = self.shared.lock()?;
+        let gone = locked.state.insert(task.clone(), None);
+        let gone = self.shared.removed(&mut locked, gone);
+        self.shared.created(&mut locked, task);
+        Ok(gone)
+    }
+
+    fn forget(&self, tenant_id: &TenantId) -> Result<(), StoreError> {
+        let mut locked = self.shared.lock()?;
+        let gone = locked.state.forget(tenant_id);
+        self.shared.removed(&mut locked, gone);
+        Ok(())
+    }
+
+    fn tasks(&self, tenant_id: &TenantId) -> Result<Vec<Task>, StoreError> {
+        Ok(self
+            .shared
+            .lock()?
+            .state
+            .tasks(tenant_id)
+            .cloned()
+            .collect())
+    }
+
+    fn counts(&self, tenant_id: &TenantId) -> Result<Vec<(TaskStatus, usize)>, StoreError> {
+        Ok(self.shared.lock()?.state.counts(tenant_id))
+    }
+
+    fn bound(&self, most: usize) {
+        if let Ok(mut locked) = self.shared.lock() {
+            locked.state.bound(most);
+        }
     }
 }

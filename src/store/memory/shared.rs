@@ -6,15 +6,15 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::state::State;
-use crate::store::dispatch::{Claimed, Dispatch, Waiters};
+use crate::store::dispatch::{Claimed, Dispatch, Moved, Waiters, ready_from};
 use crate::store::queue::{self, Pending};
 use crate::task::claim::ClaimRequest;
 use crate::task::clock::SharedClock;
-use crate::task::life_cycle::Command;
-use crate::task::repository::{ApplyError, StoreError};
+use crate::task::life_cycle::{Command, LeaseChange};
+use crate::task::repository::{ApplyError, Gone, StoreError};
 use crate::task::retry::RetryPolicy;
 use crate::task::scope::Target;
-use crate::task::{Task, TaskId};
+use crate::task::{Task, TaskStatus};
 
 /// How long at most the background sleeps.
 const LOOK: Duration = Duration::from_secs(10);
@@ -72,12 +72,23 @@ impl Shared {
     }
 
     /// Takes note of a task that is in the state now.
-    pub(super) fn created(&self, locked: &mut Locked, id: TaskId) {
-        if let Some(task) = locked.state.task(id) {
-            let of = (&task.tenant_id, task.parameters.task_type());
-            locked.dispatch.created(of, id, self.clock.now());
-        }
+    pub(super) fn created(&self, locked: &mut Locked, task: Task) {
+        let moved = Moved::new(None, task, LeaseChange::None);
+        locked.dispatch.moved(moved, self.clock.now());
         self.follow(locked);
+    }
+
+    /// Takes note of tasks that are in the state no more.
+    pub(super) fn removed(&self, locked: &mut Locked, gone: Vec<Task>) -> Gone {
+        let note = |mut task: Task| {
+            let was_ready = ready_from(&task);
+            // As good as one that has ended.
+            task.status = TaskStatus::Success;
+            let moved = Moved::new(was_ready, task, LeaseChange::Over);
+            let task = locked.dispatch.moved(moved, self.clock.now());
+            (task.tenant_id, task.id)
+        };
+        gone.into_iter().map(note).collect()
     }
 
     pub(super) fn apply(&self, target: &Target, command: &Command) -> Result<Task, ApplyError> {

@@ -1,7 +1,7 @@
 //! What the memory store holds, and the ways to find it.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::ops::Bound;
 
@@ -15,105 +15,164 @@ use crate::task::import::ImportFailure;
 use crate::task::life_cycle::{Command, Effects};
 use crate::task::list::{Order, Page};
 use crate::task::repository::{ApplyError, Created};
-use crate::task::scope::{Scope, Target};
+use crate::task::scope::{Scope, Target, Tenants};
 use crate::task::{Identifier, Task, TaskId, TaskParameters, TaskStatus, TaskType, TenantId};
 
-/// Everything.
+/// Everything. Ids are a tenant's own: those of a stand-in's tenants can be the
+/// same.
 #[derive(Default)]
 pub(super) struct State {
+    tenants: HashMap<TenantId, TenantState>,
+    /// The most tasks, and all of them in the order in which they go.
+    bound: Option<(usize, BTreeSet<Turn>)>,
+}
+
+/// When a task goes: those that have ended first, then by age.
+type Turn = (bool, TaskId, TenantId);
+
+/// A tenant's tasks, and the ways to them.
+#[derive(Default)]
+struct TenantState {
     tasks: BTreeMap<TaskId, Task>,
-    tenants: HashMap<TenantId, TenantIndex>,
+    by_state: HashMap<(TaskType, TaskStatus), BTreeSet<TaskId>>,
+    newest_transfers: HashMap<Identifier, TaskId>,
+    newest_imports: HashMap<Identifier, TaskId>,
     /// The users that a batch import's last attempt could not take.
     failures: HashMap<TaskId, (Fence, Vec<ImportFailure>)>,
     histories: HashMap<TaskId, History>,
     /// What each unexpired key stands for.
     keys: HashMap<Digest, (TaskId, Digest)>,
-    /// The keys in the order of their ids, oldest first, to forget them by.
-    key_order: VecDeque<(TaskId, Digest)>,
-}
-
-/// The ways to a tenant's tasks.
-#[derive(Default)]
-struct TenantIndex {
-    by_state: HashMap<(TaskType, TaskStatus), BTreeSet<TaskId>>,
-    newest_transfers: HashMap<Identifier, TaskId>,
-    newest_imports: HashMap<Identifier, TaskId>,
+    /// The keys of each task, oldest first, to forget them by.
+    keys_of: BTreeMap<TaskId, Vec<Digest>>,
 }
 
 impl State {
-    pub(super) fn forget_keys_before(&mut self, first_kept: TaskId) {
-        while let Some((_, key)) = self.key_order.pop_front_if(|(id, _)| *id < first_kept) {
-            self.keys.remove(&key);
+    /// From now on holds at most so many tasks.
+    pub(super) fn bound(&mut self, most: usize) {
+        let tasks = self.tenants.values().flat_map(|held| held.tasks.values());
+        self.bound = Some((most, tasks.map(turn).collect()));
+    }
+
+    pub(super) fn forget_keys_before(&mut self, tenant_id: &TenantId, first_kept: TaskId) {
+        if let Some(held) = self.tenants.get_mut(tenant_id) {
+            held.forget_keys_before(first_kept);
         }
     }
 
     /// What is held, seen from this id.
     pub(super) fn held(&self, later: TaskId) -> Held {
+        let all = || self.tenants.values().map(|held| &held.tasks);
+        let last =
+            |tasks: &BTreeMap<TaskId, Task>| tasks.range(..later).next_back().map(|(id, _)| *id);
+        let newest = |tasks: &BTreeMap<TaskId, Task>| tasks.last_key_value().map(|(id, _)| *id);
         Held {
-            last: self.tasks.range(..later).next_back().map(|(id, _)| *id),
-            newest: self.tasks.last_key_value().map(|(id, _)| *id),
-            later: self.tasks.range(later..).map(|(id, _)| id.node()).collect(),
+            last: all().filter_map(last).max(),
+            newest: all().filter_map(newest).max(),
+            later: all()
+                .flat_map(|tasks| tasks.range(later..))
+                .map(|(id, _)| id.node())
+                .collect(),
         }
     }
 
     /// What one of the same keys did before; all of them stand for that task now.
-    pub(super) fn first_use(&mut self, idempotency: Idempotency) -> Option<Created> {
-        let known = idempotency.keys().find_map(|key| self.keys.get(&key));
-        let (id, body) = *known?;
+    pub(super) fn first_use(
+        &mut self,
+        tenant_id: &TenantId,
+        idempotency: Idempotency,
+    ) -> Option<Created> {
+        let held = self.tenants.get_mut(tenant_id)?;
+        let (id, body) = held.first_use(&idempotency)?;
         let first = Created::of_existing(&idempotency, id, body);
         if matches!(first, Created::Existing(_)) {
-            self.remember(id, idempotency);
+            held.remember(id, idempotency);
         }
         Some(first)
     }
 
-    fn remember(&mut self, id: TaskId, idempotency: Idempotency) {
-        for key in idempotency.keys() {
-            if let Entry::Vacant(vacant) = self.keys.entry(key) {
-                vacant.insert((id, idempotency.body));
-                self.key_order.push_back((id, key));
-            }
-        }
+    /// Whether one of the same keys created a task.
+    pub(super) fn is_repeated(&self, tenant_id: &TenantId, idempotency: &Idempotency) -> bool {
+        let held = self.tenants.get(tenant_id);
+        held.is_some_and(|held| held.first_use(idempotency).is_some())
     }
 
-    pub(super) fn insert(&mut self, task: Task, idempotency: Option<Idempotency>) {
+    /// Keeps a task; those that go for it.
+    pub(super) fn insert(&mut self, task: Task, idempotency: Option<Idempotency>) -> Vec<Task> {
+        let mut gone = Vec::new();
+        gone.extend(self.remove(&task.tenant_id, task.id));
+        if let Some((_, turns)) = &mut self.bound {
+            turns.insert(turn(&task));
+        }
+        let held = self.tenants.entry(task.tenant_id.clone()).or_default();
         if let Some(idempotency) = idempotency {
-            self.remember(task.id, idempotency);
+            held.remember(task.id, idempotency);
         }
-        if !self.tenants.contains_key(&task.tenant_id) {
-            self.tenants
-                .insert(task.tenant_id.clone(), TenantIndex::default());
+        held.insert(task);
+        while let Some((tenant_id, id)) = self.one_too_many() {
+            gone.extend(self.remove(&tenant_id, id));
         }
-        if let Some(index) = self.tenants.get_mut(&task.tenant_id) {
-            index.ids(state(&task)).insert(task.id);
-            // Ids are drawn under the lock, so this one is the newest.
-            match &task.parameters {
-                TaskParameters::Transfer { src_user_id, .. } => {
-                    index.newest_transfers.insert(src_user_id.clone(), task.id);
-                }
-                TaskParameters::BatchImport { .. } => {
-                    index.newest_imports.insert(task.user_id.clone(), task.id);
-                }
+        gone
+    }
+
+    /// The task that goes next, if there are more than may be.
+    fn one_too_many(&self) -> Option<(TenantId, TaskId)> {
+        let (most, turns) = self.bound.as_ref()?;
+        let (_, id, tenant_id) = turns.first().filter(|_| turns.len() > *most)?;
+        Some((tenant_id.clone(), *id))
+    }
+
+    fn remove(&mut self, tenant_id: &TenantId, id: TaskId) -> Option<Task> {
+        let held = self.tenants.get_mut(tenant_id)?;
+        let task = held.remove(id)?;
+        if held.tasks.is_empty() {
+            self.tenants.remove(tenant_id);
+        }
+        if let Some((_, turns)) = &mut self.bound {
+            turns.remove(&turn(&task));
+        }
+        Some(task)
+    }
+
+    /// Removes all of a tenant's tasks; them.
+    pub(super) fn forget(&mut self, tenant_id: &TenantId) -> Vec<Task> {
+        let held = self.tenants.remove(tenant_id).unwrap_or_default();
+        if let Some((_, turns)) = &mut self.bound {
+            for task in held.tasks.values() {
+                turns.remove(&turn(task));
             }
         }
-        self.tasks.insert(task.id, task);
+        held.tasks.into_values().collect()
+    }
+
+    pub(super) fn tasks(&self, tenant_id: &TenantId) -> impl Iterator<Item = &Task> {
+        let held = self.tenants.get(tenant_id);
+        held.into_iter().flat_map(|held| held.tasks.values())
+    }
+
+    pub(super) fn counts(&self, tenant_id: &TenantId) -> Vec<(TaskStatus, usize)> {
+        let count = |status: TaskStatus| {
+            let held = self.tenants.get(tenant_id).into_iter();
+            held.flat_map(|held| &held.by_state)
+                .filter(|((_, of), _)| *of == status)
+                .map(|(_, ids)| ids.len())
+                .sum()
+        };
+        TaskStatus::ALL.map(|status| (status, count(status))).into()
     }
 
     pub(super) fn find(&self, tenant_id: &TenantId, id: TaskId) -> Option<&Task> {
-        self.tasks
-            .get(&id)
-            .filter(|task| task.tenant_id == *tenant_id)
+        self.tenants.get(tenant_id)?.tasks.get(&id)
     }
 
     pub(super) fn list(&self, tenant_id: &TenantId, page: Page) -> Vec<Task> {
-        let Some(index) = self.tenants.get(tenant_id) else {
+        let Some(held) = self.tenants.get(tenant_id) else {
             return Vec::new();
         };
         let limit = usize::from(page.limit);
         let mut ids: Vec<TaskId> = page
             .filter
             .states()
-            .filter_map(|state| index.by_state.get(&state))
+            .filter_map(|state| held.by_state.get(&state))
             .flat_map(|ids| first_after(ids, page).take(limit))
             .collect();
         ids.sort_unstable();
@@ -122,23 +181,24 @@ impl State {
         }
         ids.truncate(limit);
         ids.iter()
-            .filter_map(|id| self.tasks.get(id))
+            .filter_map(|id| held.tasks.get(id))
             .cloned()
             .collect()
     }
 
     pub(super) fn newest_transfer(&self, tenant: &TenantId, src: &Identifier) -> Option<&Task> {
-        self.tasks
-            .get(self.tenants.get(tenant)?.newest_transfers.get(src)?)
+        let held = self.tenants.get(tenant)?;
+        held.tasks.get(held.newest_transfers.get(src)?)
     }
 
     pub(super) fn newest_import(&self, tenant: &TenantId, user: &Identifier) -> Option<&Task> {
-        self.tasks
-            .get(self.tenants.get(tenant)?.newest_imports.get(user)?)
+        let held = self.tenants.get(tenant)?;
+        held.tasks.get(held.newest_imports.get(user)?)
     }
 
     pub(super) fn failures(&self, task: &Task, from: u64, limit: u32) -> Vec<ImportFailure> {
-        let rows = self.failures.get(&task.id);
+        let held = self.tenants.get(&task.tenant_id);
+        let rows = held.and_then(|held| held.failures.get(&task.id));
         let of_attempt = rows.filter(|(fence, _)| *fence == task.fence);
         let (from, limit) = (usize::try_from(from).unwrap_or(usize::MAX), limit as usize);
         of_attempt
@@ -146,48 +206,123 @@ impl State {
             .unwrap_or_default()
     }
 
-    pub(super) fn history(&self, id: TaskId) -> History {
-        self.histories.get(&id).cloned().unwrap_or_default()
+    pub(super) fn history(&self, task: &Task) -> History {
+        let held = self.tenants.get(&task.tenant_id);
+        let history = held.and_then(|held| held.histories.get(&task.id));
+        history.cloned().unwrap_or_default()
     }
 
-    /// Applies a command to a task.
     pub(super) fn apply(
         &mut self,
         target: &Target,
         command: &Command,
         at: Timestamp,
     ) -> Result<Moved, ApplyError> {
-        let task = self.tasks.get_mut(&target.id);
+        let held = match &target.scope.tenants {
+            Tenants::These(tenants) => tenants
+                .iter()
+                .find(|tenant| self.find(tenant, target.id).is_some()),
+            Tenants::All => self
+                .tenants
+                .iter()
+                .find(|(_, held)| held.tasks.contains_key(&target.id))
+                .map(|(tenant, _)| tenant),
+        };
+        let held = held
+            .cloned()
+            .and_then(|tenant| self.tenants.get_mut(&tenant));
+        let held = held.ok_or(ApplyError::NoTask)?;
+        let task = held.tasks.get_mut(&target.id);
         let Some(task) = task.filter(|task| target.scope.covers(task)) else {
             return Err(ApplyError::NoTask);
         };
-        let (state_before, was_ready) = (state(task), ready_from(task));
+        let (state_before, turn_before, was_ready) = (state(task), turn(task), ready_from(task));
         let effects = task.apply(command, at)?;
         let (after, lease) = (task.clone(), effects.lease);
-        if let Some(index) = self.tenants.get_mut(&after.tenant_id) {
-            index.ids(state_before).remove(&after.id);
-            index.ids(state(&after)).insert(after.id);
+        held.ids(state_before).remove(&after.id);
+        held.ids(state(&after)).insert(after.id);
+        held.keep(after.id, effects);
+        if let Some((_, turns)) = &mut self.bound {
+            turns.remove(&turn_before);
+            turns.insert(turn(&after));
         }
-        self.keep(after.id, effects);
         Ok(Moved::new(was_ready, after, lease))
     }
 
-    /// The task of this id.
-    pub(super) fn task(&self, id: TaskId) -> Option<&Task> {
-        self.tasks.get(&id)
+    /// A task of this id, whoever's it is.
+    fn task(&self, id: TaskId) -> Option<&Task> {
+        self.tenants.values().find_map(|held| held.tasks.get(&id))
     }
 
-    /// The first of a tenant's tasks in this state.
-    fn first(
+    /// A tenant's tasks in this state, oldest first.
+    fn in_state(
         &self,
         (tenant_id, task_type): (&TenantId, TaskType),
         status: TaskStatus,
     ) -> impl Iterator<Item = &Task> {
-        let index = self.tenants.get(tenant_id);
-        let ids = index.and_then(|index| index.by_state.get(&(task_type, status)));
-        ids.into_iter()
-            .flatten()
-            .filter_map(|id| self.tasks.get(id))
+        let held = self.tenants.get(tenant_id).into_iter();
+        held.flat_map(move |held| {
+            let ids = held.by_state.get(&(task_type, status)).into_iter();
+            ids.flatten().filter_map(|id| held.tasks.get(id))
+        })
+    }
+}
+
+impl TenantState {
+    fn insert(&mut self, task: Task) {
+        self.ids(state(&task)).insert(task.id);
+        let newest = match &task.parameters {
+            TaskParameters::Transfer { src_user_id, .. } => {
+                self.newest_transfers.entry(src_user_id.clone())
+            }
+            TaskParameters::BatchImport { .. } => self.newest_imports.entry(task.user_id.clone()),
+        };
+        let newest = newest.or_insert(task.id);
+        *newest = task.id.max(*newest);
+        self.tasks.insert(task.id, task);
+    }
+
+    fn remove(&mut self, id: TaskId) -> Option<Task> {
+        let task = self.tasks.remove(&id)?;
+        self.ids(state(&task)).remove(&id);
+        self.failures.remove(&id);
+        self.histories.remove(&id);
+        for key in self.keys_of.remove(&id).unwrap_or_default() {
+            self.keys.remove(&key);
+        }
+        match &task.parameters {
+            TaskParameters::Transfer { src_user_id, .. } => {
+                remove_if(&mut self.newest_transfers, src_user_id, id);
+            }
+            TaskParameters::BatchImport { .. } => {
+                remove_if(&mut self.newest_imports, &task.user_id, id);
+            }
+        }
+        Some(task)
+    }
+
+    fn forget_keys_before(&mut self, first_kept: TaskId) {
+        while let Some(first) = self.keys_of.first_entry()
+            && *first.key() < first_kept
+        {
+            for key in first.remove() {
+                self.keys.remove(&key);
+            }
+        }
+    }
+
+    fn first_use(&self, idempotency: &Idempotency) -> Option<(TaskId, Digest)> {
+        let known = idempotency.keys().find_map(|key| self.keys.get(&key));
+        known.copied()
+    }
+
+    fn remember(&mut self, id: TaskId, idempotency: Idempotency) {
+        for key in idempotency.keys() {
+            if let Entry::Vacant(vacant) = self.keys.entry(key) {
+                vacant.insert((id, idempotency.body));
+                self.keys_of.entry(id).or_default().push(key);
+            }
+        }
     }
 
     /// Keeps what a command has to be written beside the task.
@@ -206,18 +341,22 @@ impl State {
             rows.extend(new.rows);
         }
     }
+
+    fn ids(&mut self, state: (TaskType, TaskStatus)) -> &mut BTreeSet<TaskId> {
+        self.by_state.entry(state).or_default()
+    }
 }
 
 impl Storage for State {
     type Error = Infallible;
 
     fn fresh(&self, of: (&TenantId, TaskType), most: usize) -> Result<Vec<TaskId>, Infallible> {
-        let fresh = self.first(of, TaskStatus::New);
+        let fresh = self.in_state(of, TaskStatus::New);
         Ok(fresh.map(|task| task.id).take(most).collect())
     }
 
     fn retries(&self, of: (&TenantId, TaskType), most: usize) -> Result<Vec<DueRetry>, Infallible> {
-        let waiting = self.first(of, TaskStatus::Waiting);
+        let waiting = self.in_state(of, TaskStatus::Waiting);
         let mut retries: Vec<DueRetry> = waiting.filter_map(ready_from).collect();
         retries.sort_unstable();
         retries.truncate(most);
@@ -225,7 +364,7 @@ impl Storage for State {
     }
 
     fn task(&self, id: TaskId) -> Result<Option<Task>, Infallible> {
-        Ok(self.tasks.get(&id).cloned())
+        Ok(self.task(id).cloned())
     }
 
     fn apply(
@@ -240,15 +379,19 @@ impl Storage for State {
     }
 }
 
+fn remove_if(newest: &mut HashMap<Identifier, TaskId>, user: &Identifier, id: TaskId) {
+    if newest.get(user) == Some(&id) {
+        newest.remove(user);
+    }
+}
+
+fn turn(task: &Task) -> Turn {
+    (!task.status.has_ended(), task.id, task.tenant_id.clone())
+}
+
 /// What a task is listed by.
 const fn state(task: &Task) -> (TaskType, TaskStatus) {
     (task.parameters.task_type(), task.status)
-}
-
-impl TenantIndex {
-    fn ids(&mut self, state: (TaskType, TaskStatus)) -> &mut BTreeSet<TaskId> {
-        self.by_state.entry(state).or_default()
-    }
 }
 
 /// The ids that the page may hold, in its order.
