@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::directory::Directory;
 use crate::reload::Reload;
 use crate::shutdown::{self, Background};
+use crate::stand_in::{SeedError, StandIn};
 use crate::store::{self, OpenError, StoreContext};
 use crate::task::TaskService;
 use crate::task::clock::SharedClock;
@@ -41,6 +42,17 @@ fn calls() -> Calls<TaskService> {
     api::calls().and(tenant::calls()).and(worker::calls())
 }
 
+/// Why there is no service.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The stand-in's seed cannot be had.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+}
+
 /// The service, ready to be served.
 pub struct App {
     background: Background,
@@ -49,6 +61,7 @@ pub struct App {
     repository: Arc<dyn TaskRepository>,
     tasks: TaskService,
     limits: RequestLimits,
+    stand_in: Option<StandIn>,
 }
 
 impl App {
@@ -56,8 +69,8 @@ impl App {
     ///
     /// # Errors
     ///
-    /// [`OpenError`] when the store cannot be opened.
-    pub async fn build(config: &Config, clock: SharedClock) -> Result<Self, OpenError> {
+    /// [`BuildError`].
+    pub async fn build(config: &Config, clock: SharedClock) -> Result<Self, BuildError> {
         let background = Background::default();
         let context = StoreContext {
             node: config.id.node,
@@ -68,12 +81,23 @@ impl App {
             tasks: background.tasks(),
             stop: background.token(),
         };
-        let repository = store::open(&config.store.url, context).await?;
-        Ok(Self::compose(config, clock, repository, background))
+        let mut repository = store::open(&config.store.url, context).await?;
+        let mut stand_in = None;
+        if let Some(dev) = &config.dev {
+            let tasks = background.tasks();
+            let token = background.token();
+            let lives = StandIn::new(repository, dev.settings(), clock.clone(), &tasks, token)?;
+            lives.prepare().await?;
+            repository = lives.repository();
+            stand_in = Some(lives);
+        }
+        let mut app = Self::compose(config, clock, repository, background);
+        app.stand_in = stand_in;
+        Ok(app)
     }
 
     /// Puts the service together over this repository, whatever
-    /// `config.store` says.
+    /// `config.store` says; nothing lives in it by itself.
     #[must_use]
     pub fn with_repository(
         config: &Config,
@@ -97,6 +121,12 @@ impl App {
             .map_or_else(Directory::default, |file| {
                 Directory::watch(file, &reload, &background.tasks(), background.token())
             });
+        let authenticator = Authenticator::new(
+            config.auth.mode,
+            config.auth.clock_skew,
+            config.auth.credentials(),
+            clock,
+        );
         Self {
             background,
             reload,
@@ -105,12 +135,12 @@ impl App {
                 Arc::new(directory),
                 config.tasks.policy(),
             ),
-            authenticator: Arc::new(Authenticator::new(
-                config.auth.mode,
-                config.auth.clock_skew,
-                config.auth.credentials(),
-                clock,
-            )),
+            authenticator: Arc::new(if config.dev.is_some() {
+                authenticator.in_the_stand_in()
+            } else {
+                authenticator
+            }),
+            stand_in: None,
             repository,
             limits: RequestLimits {
                 body: usize::try_from(config.server.body_limit.as_u64()).unwrap_or(usize::MAX),
@@ -122,7 +152,7 @@ impl App {
     /// The routes.
     fn routes(&self) -> Router {
         let console = AuthLayer::new(Arc::clone(&self.authenticator));
-        calls()
+        let routes = calls()
             // Around each call alone: an unknown path is 404 to everybody.
             .routes(|access, route| match access {
                 Access::Console => route.route_layer(console.clone()),
@@ -134,7 +164,11 @@ impl App {
             })
             .fallback(async || ApiError::RouteNotFound)
             .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-            .with_state(self.tasks.clone())
+            .with_state(self.tasks.clone());
+        match &self.stand_in {
+            Some(stand_in) => routes.merge(stand_in.routes()),
+            None => routes,
+        }
     }
 
     /// The whole service: the layers around the routes, the outermost first.

@@ -25,6 +25,7 @@ pub mod logging;
 pub mod reload;
 pub mod server;
 pub mod shutdown;
+pub mod stand_in;
 pub mod store;
 pub mod task;
 pub mod tenant;

@@ -24,6 +24,7 @@ mod environment;
 mod hostile;
 mod openapi;
 mod packaging;
+mod stand_in;
 mod store;
 mod support;
 mod worker;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleResult};
 use futures_util::future::BoxFuture;
 use kootask::app::App;
-use kootask::auth::STAND_IN_TENANT;
+use kootask::auth::stand_in;
 use kootask::config::{AppConfig, Config, Defaults};
 use kootask::server::{Server, Timing};
 use kootask::store::{self, StoreUrl};
@@ -62,7 +62,7 @@ pub(crate) fn serve(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     config.server.listen = listen.parse::<SocketAddr>()?;
     config.auth.apps.push(AppConfig {
         app_id: APP_ID.parse()?,
-        tenant_id: STAND_IN_TENANT.parse::<Identifier>()?.into(),
+        tenant_id: stand_in::tenant(),
         app_secret: APP_SECRET.into(),
     });
     let _guard = kootask::logging::start()?;

@@ -5,7 +5,7 @@
 
 use std::time::SystemTime;
 
-use kootask::auth::STAND_IN_TENANT;
+use kootask::auth::stand_in;
 use serde::{Deserialize, Serialize};
 
 /// How far the tasks reach back.
@@ -79,7 +79,7 @@ impl Population {
             tenant: if is_others {
                 OTHER_TENANT
             } else {
-                STAND_IN_TENANT
+                stand_in::TENANT
             },
             user: 1_505_084_218_764_547_200 + number % 97,
             status,
@@ -139,7 +139,7 @@ impl Population {
 impl Task {
     /// Whether the caller of the bench may see it.
     pub(crate) fn is_own(&self) -> bool {
-        self.tenant == STAND_IN_TENANT
+        self.tenant == stand_in::TENANT
     }
 
     /// The `task_type` of the wire.

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::authorization::Authorization;
 use super::credentials::Credentials;
 use super::headers::{AppAuthHeaders, host};
-use super::signature::{SignableRequest, SignatureHeader, string_to_sign};
-use super::{STAND_IN_TENANT, STAND_IN_WORKER, WorkerCaller, x_date};
+use super::signature::{SignableRequest, SignatureHeader, SigningKey, string_to_sign};
+use super::{STAND_IN_WORKER, WorkerCaller, stand_in, x_date};
 use crate::task::clock::SharedClock;
 use crate::task::scope::Scope;
 use crate::task::{Identifier, TenantId};
@@ -30,7 +30,8 @@ pub struct Authenticator {
     clock_skew: SignedDuration,
     credentials: Credentials,
     clock: SharedClock,
-    stand_in_tenant: Option<TenantId>,
+    /// Of the stand-in `kootask dev`: the key of its apps.
+    stand_in_key: Option<SigningKey>,
     stand_in_worker: Option<Identifier>,
 }
 
@@ -59,15 +60,21 @@ impl Authenticator {
         credentials: Credentials,
         clock: SharedClock,
     ) -> Self {
-        let stand_in = STAND_IN_TENANT.parse::<Identifier>().ok();
         Self {
             mode,
             clock_skew,
             credentials,
             clock,
-            stand_in_tenant: stand_in.map(TenantId::from),
+            stand_in_key: None,
             stand_in_worker: STAND_IN_WORKER.parse().ok(),
         }
+    }
+
+    /// Lets credentials name any tenant, as the stand-in does.
+    #[must_use]
+    pub fn in_the_stand_in(mut self) -> Self {
+        self.stand_in_key = Some(stand_in::key());
+        self
     }
 
     /// Checks all but a signature. The credential of a token that is known is noted
@@ -91,7 +98,7 @@ impl Authenticator {
                 .check_token(token, &claimed.user_id, now, context)
                 .map(Presented::Unsigned),
             Authorization::Absent => self
-                .in_the_stand_in("no credential")
+                .without_credential("no credential")
                 .map(Presented::Unsigned),
         }
     }
@@ -104,10 +111,16 @@ impl Authenticator {
         context: &RequestContext,
     ) -> Result<Admitted, ApiError> {
         let Some((token, name)) = self.credentials.token(token) else {
-            return match self.credentials.worker(token) {
-                Some(_) => Err(ApiError::Unauthenticated("a worker's token".into())),
-                None => self.in_the_stand_in("unknown token"),
-            };
+            if self.credentials.worker(token).is_some() {
+                return Err(ApiError::Unauthenticated("a worker's token".into()));
+            }
+            let mut admitted = self.without_credential("unknown token")?;
+            if self.stand_in_key.is_some()
+                && let Some(tenant_id) = stand_in::tenant_of_token(token)
+            {
+                admitted.tenant_id = tenant_id;
+            }
+            return Ok(admitted);
         };
         context.note_credential(name.as_ref());
         if token.expires_at.is_some_and(|end| end <= now) {
@@ -165,14 +178,26 @@ impl Authenticator {
 
     /// The tenant of who has no credential that is known: there is one in the
     /// stand-in alone.
-    fn in_the_stand_in(&self, otherwise: &'static str) -> Result<Admitted, ApiError> {
-        match (self.mode, &self.stand_in_tenant) {
-            (AuthMode::AcceptAny, Some(tenant)) => Ok(Admitted {
-                tenant_id: tenant.clone(),
+    fn without_credential(&self, otherwise: &'static str) -> Result<Admitted, ApiError> {
+        match self.mode {
+            AuthMode::AcceptAny => Ok(Admitted {
+                tenant_id: stand_in::tenant(),
                 credential: None,
             }),
-            _ => Err(ApiError::Unauthenticated(otherwise.into())),
+            AuthMode::Verify => Err(ApiError::Unauthenticated(otherwise.into())),
         }
+    }
+
+    /// The tenant of an app of the stand-in, if it is one that signed this.
+    fn stand_in_app(
+        &self,
+        presented: &SignatureHeader<'_>,
+        string_to_sign: &str,
+    ) -> Option<TenantId> {
+        let key = self.stand_in_key.as_ref()?;
+        let tenant_id = stand_in::tenant_of_app(presented.app_id.as_str())?;
+        key.verifies(string_to_sign, &presented.signature)
+            .then_some(tenant_id)
     }
 
     /// Checks the signature of a request whose body is hashed.
@@ -201,14 +226,13 @@ impl Authenticator {
         let canonical = request
             .canonical(signed_headers)
             .ok_or_else(|| refused("a signed header is absent or repeated"))?;
+        let text = string_to_sign(&canonical);
         self.credentials
-            .verify(
-                &presented.app_id,
-                &string_to_sign(&canonical),
-                &presented.signature,
-            )
+            .verify(&presented.app_id, &text, &presented.signature)
+            .cloned()
+            .or_else(|| self.stand_in_app(presented, &text))
             .map(|tenant_id| Admitted {
-                tenant_id: tenant_id.clone(),
+                tenant_id,
                 credential: Some(presented.app_id.clone()),
             })
             .ok_or_else(|| refused("unknown app or wrong signature"))

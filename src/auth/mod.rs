@@ -10,6 +10,7 @@ mod headers;
 pub mod layer;
 mod requirements;
 pub mod signature;
+pub mod stand_in;
 mod worker;
 pub mod x_date;
 
@@ -23,9 +24,6 @@ pub use self::authenticator::{AuthMode, Authenticator};
 pub use self::credentials::{App, Credentials, Token, TokenDigest};
 pub use self::requirements::requirements;
 pub use self::worker::{STAND_IN_WORKER, Worker, WorkerCaller, admit_worker};
-
-/// The tenant of a caller that only [`AuthMode::AcceptAny`] lets in.
-pub const STAND_IN_TENANT: &str = "dev";
 
 /// The authenticated author of a request.
 #[derive(Debug, Clone)]

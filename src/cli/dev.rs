@@ -8,13 +8,9 @@ use super::CommandError;
 use super::serve::serve;
 use super::setting_argument::SettingArgument;
 use crate::api;
-use crate::auth::STAND_IN_TENANT;
+use crate::auth::stand_in::{self, APP_ID, APP_SECRET};
 use crate::config::{AppConfig, Argument, Config, Defaults};
 use crate::logging;
-
-/// The app that can always sign here.
-const APP_ID: &str = "kootask-dev";
-const APP_SECRET: &str = "kootask-dev-secret";
 
 /// The arguments of `kootask dev`.
 #[derive(Debug, Default, clap::Args)]
@@ -25,6 +21,13 @@ pub(super) struct Dev {
     /// Where to keep tasks: memory:, sqlite://PATH or postgres://… [default: memory:]
     #[arg(long, value_name = "URL", value_parser = SettingArgument::STORE)]
     store: Option<Argument>,
+    /// How tasks come on: "new 200ms, executing 800ms", "new 1 poll, executing 2 polls",
+    /// immediate or manual [default: new 200ms, executing 800ms]
+    #[arg(long, value_name = "PROGRESS", value_parser = SettingArgument::PROGRESS)]
+    progress: Option<Argument>,
+    /// The tasks and rules to begin with: a file, or a folder of *.toml and *.json
+    #[arg(long, value_name = "PATH", value_parser = SettingArgument::SEED)]
+    seed: Option<Argument>,
     /// The configuration file
     #[arg(long, value_name = "FILE", env = "KOOTASK_CONFIG")]
     config: Option<PathBuf>,
@@ -32,11 +35,12 @@ pub(super) struct Dev {
 
 impl Dev {
     pub(super) fn run(self) -> Result<(), CommandError> {
-        let arguments = self.listen.into_iter().chain(self.store);
+        let arguments = [self.listen, self.store, self.progress, self.seed];
+        let arguments = arguments.into_iter().flatten();
         let mut config = Config::load(self.config.as_deref(), Defaults::Dev, arguments)?;
         config.auth.apps.push(AppConfig {
             app_id: APP_ID.parse()?,
-            tenant_id: STAND_IN_TENANT.parse::<crate::task::Identifier>()?.into(),
+            tenant_id: stand_in::tenant(),
             app_secret: APP_SECRET.into(),
         });
         let _guard = logging::start()?;

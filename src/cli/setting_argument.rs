@@ -25,6 +25,14 @@ impl SettingArgument {
         key: "store.url",
         name: "--store",
     };
+    pub(super) const PROGRESS: Self = Self {
+        key: "dev.progress",
+        name: "--progress",
+    };
+    pub(super) const SEED: Self = Self {
+        key: "dev.seed",
+        name: "--seed",
+    };
 }
 
 impl TypedValueParser for SettingArgument {

@@ -5,6 +5,7 @@
 //! ([`mod@section`]); `config/default.toml` is made from them.
 
 mod auth;
+mod dev;
 mod directory;
 mod id;
 mod names;
@@ -24,6 +25,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use self::auth::{AppConfig, AuthConfig, TokenConfig};
+pub use self::dev::DevConfig;
 pub use self::directory::DirectoryConfig;
 pub use self::id::IdConfig;
 pub use self::reading::Mistake;
@@ -54,6 +56,8 @@ section! {
         pub directory: DirectoryConfig,
         /// `[auth]`
         pub auth: AuthConfig,
+        /// `[dev]`
+        pub dev: Option<DevConfig>,
     }
 }
 

@@ -95,6 +95,11 @@ impl<'a> Table<'a> {
         self.places.get(name)
     }
 
+    /// What is in force where nothing is given.
+    pub(super) const fn defaults(&self) -> Defaults {
+        self.reading.defaults
+    }
+
     /// Notes a mistake in the setting of this name.
     pub(super) fn mistake(&mut self, name: &str, problem: impl Into<String>) {
         let place = self.places.get(name).cloned();

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::tree::Content;
 use crate::auth::{AuthMode, TokenDigest};
+use crate::stand_in::progress::Progress;
 use crate::store::StoreUrl;
 use crate::task::scope::Tenants;
 use crate::task::{Identifier, TaskType, TenantId};
@@ -113,11 +114,25 @@ macro_rules! text_values {
 text_values! {
     SocketAddr: "an IP address and a port (names are not resolved)";
     Identifier: "1 to 64 characters of A-Z a-z 0-9 _ -";
+    Progress: "\"immediate\", \"manual\", or two times or numbers of polls";
 }
 
 impl Value for u16 {
     const FORM: Form = Form::Number;
     const WANTED: &'static str = "a whole number";
+
+    fn read(text: &str) -> Result<Self, Wrong> {
+        parse(text)
+    }
+
+    fn written(&self) -> toml::Value {
+        i64::from(*self).into()
+    }
+}
+
+impl Value for u32 {
+    const FORM: Form = Form::Number;
+    const WANTED: &'static str = u16::WANTED;
 
     fn read(text: &str) -> Result<Self, Wrong> {
         parse(text)

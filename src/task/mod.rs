@@ -40,6 +40,11 @@ impl TenantId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// An id that the program itself knows to be one.
+    pub(crate) fn of_constant(id: &'static str) -> Self {
+        Self(id.into())
+    }
 }
 
 impl From<Identifier> for TenantId {

@@ -39,7 +39,10 @@ const ROOMS: [(&str, &[&str]); 19] = [
         ],
     ),
     // The types of values that are configured.
-    ("config", &["auth", "wire", "store", "web", "task"]),
+    (
+        "config",
+        &["stand_in", "auth", "wire", "store", "web", "task"],
+    ),
     ("ops", &["web", "task"]),
     ("api", &["auth", "wire", "web", "task"]),
     ("tenant", &["auth", "wire", "web", "task"]),

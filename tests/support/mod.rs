@@ -21,6 +21,7 @@ use jiff::Timestamp;
 use kootask::app::App;
 use kootask::config::{Config, Defaults};
 use kootask::server::{Server, Timing};
+use kootask::stand_in::progress::Progress;
 use kootask::store::StoreUrl;
 use kootask::task::clock::{SharedClock, SystemClock};
 use kootask::task::life_cycle::{Command, Step};
@@ -68,6 +69,10 @@ impl TestApp {
         config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         if !toml.contains("[store]") {
             config.store.url = StoreUrl::Memory;
+        }
+        // Where nothing is said of it, a task does what the test says.
+        if let Some(dev) = config.dev.as_mut().filter(|_| !toml.contains("[dev]")) {
+            dev.progress = Progress::MANUAL;
         }
         let app = App::build(&config, clock).await.unwrap();
         let tasks = app.tasks();
@@ -128,6 +133,17 @@ impl TestApp {
     /// The tasks, past HTTP.
     pub fn tasks(&self) -> &TaskService {
         &self.tasks
+    }
+
+    /// A call of the stand-in's own, with this JSON body; a `GET` without one.
+    pub async fn control(&self, method: &str, path: &str, body: &str) -> client::Answer {
+        let call = self.call(method, &format!("/kootask/dev/{path}"));
+        let call = if body.is_empty() {
+            call
+        } else {
+            call.header("Content-Type", "application/json").body(body)
+        };
+        call.send().await
     }
 
     /// A task of this tenant, as it is kept.

@@ -480,6 +480,7 @@ fn is_harmless_again(command: &Command) -> bool {
         | Command::Fail { retry: Some(_), .. }
         | Command::Release(_)
         | Command::Retry(_)
-        | Command::Step(_) => false,
+        | Command::Step(_)
+        | Command::StepAt(..) => false,
     }
 }
