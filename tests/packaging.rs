@@ -42,19 +42,32 @@ impl Dockerfile {
         Self(instructions.collect())
     }
 
-    /// The stage that is shipped.
-    fn last_stage(&self) -> &[(String, String)] {
-        let start = self.0.iter().rposition(|(name, _)| name == "FROM").unwrap();
-        &self.0[start..]
+    /// The stage of this name with all that it stands on, the lowest first.
+    fn stage(&self, name: &str) -> Vec<&(String, String)> {
+        let named = |(instruction, arguments): &(String, String)| {
+            instruction == "FROM" && arguments.ends_with(&format!(" AS {name}"))
+        };
+        let Some(start) = self.0.iter().position(named) else {
+            return Vec::new();
+        };
+        let base = self.0[start].1.split(' ').next().unwrap();
+        let own = self.0[start + 1..]
+            .iter()
+            .take_while(|(instruction, _)| instruction != "FROM");
+        self.stage(base).into_iter().chain(own).collect()
     }
 
-    /// All that this instruction is given in the last stage.
+    /// All that this instruction is given in the stage that is shipped, the last.
     fn shipped(&self, instruction: &str) -> Vec<&str> {
-        let of = self
-            .last_stage()
-            .iter()
-            .filter(|(name, _)| name == instruction);
-        of.map(|(_, arguments)| arguments.as_str()).collect()
+        let last = self.0.iter().rfind(|(name, _)| name == "FROM").unwrap();
+        self.given(last.1.rsplit(' ').next().unwrap(), instruction)
+    }
+
+    fn given(&self, stage: &str, instruction: &str) -> Vec<&str> {
+        let of = self.stage(stage).into_iter();
+        of.filter(|(name, _)| name == instruction)
+            .map(|(_, arguments)| arguments.as_str())
+            .collect()
     }
 
     /// The one time that this instruction is given in the last stage.
@@ -81,6 +94,37 @@ fn the_image_runs_the_program_as_a_service() {
     };
     assert_eq!(list("ENTRYPOINT"), [program()]);
     assert_eq!(list("CMD"), ["serve"]);
+}
+
+#[test]
+fn the_image_for_tests_is_the_stand_in_without_a_command() {
+    let dockerfile = Dockerfile::read();
+    assert_eq!(dockerfile.given("dev", "CMD"), [r#"["dev"]"#]);
+    assert_eq!(
+        dockerfile.given("dev", "ENTRYPOINT"),
+        dockerfile.shipped("ENTRYPOINT")
+    );
+}
+
+/// The dependencies are built before the sources are there, with a stand-in for
+/// each target: the manifest must name them all, or cargo would look for files.
+#[test]
+fn the_manifest_names_the_file_of_every_target() {
+    let manifest: toml::Table = text("Cargo.toml").parse().unwrap();
+    let targets = ["bin", "test", "bench", "example"]
+        .into_iter()
+        .filter_map(|kind| manifest.get(kind)?.as_array())
+        .flatten();
+    let targets: Vec<_> = targets.chain(manifest.get("lib")).collect();
+    assert!(targets.len() > 3, "{targets:?}");
+    let instructions = text("Cargo.toml");
+    for target in targets {
+        let path = target.get("path").and_then(|path| path.as_str()).unwrap();
+        assert!(
+            instructions.contains(&format!("\npath = \"{path}\"\n")),
+            "{path}"
+        );
+    }
 }
 
 #[test]
@@ -227,10 +271,9 @@ fn every_example_in_the_default_file_is_valid() {
     assert!(text("config/default.toml").contains("\n#app_secret = "));
 }
 
-#[test]
-fn the_production_file_is_valid_once_its_secrets_are_there() {
+/// What `kootask config check` says of this file's text, once the secrets are there.
+fn checked(text: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let text = text("config/production.toml");
     let mut settings = String::new();
     let mut secrets = 0;
     for line in text.lines() {
@@ -244,7 +287,7 @@ fn the_production_file_is_valid_once_its_secrets_are_there() {
         }
     }
     assert!(secrets > 0, "{text}");
-    let file = folder.path().join("production.toml");
+    let file = folder.path().join("kootask.toml");
     std::fs::write(&file, settings).unwrap();
     let output = kootask()
         .args(["config", "check", "--config"])
@@ -252,11 +295,28 @@ fn the_production_file_is_valid_once_its_secrets_are_there() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
-    let said = String::from_utf8(output.stdout).unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_production_file_is_valid_once_its_secrets_are_there() {
+    let said = checked(&text("config/production.toml"));
     assert!(
         said.contains("mode = \"verify\"") && said.contains("sqlite:///"),
         "{said}"
     );
+}
+
+#[test]
+fn the_configuration_for_kubernetes_is_valid_once_its_secrets_are_there() {
+    let map = text("deploy/kubernetes/base/config-map.yaml");
+    let (_, block) = map.split_once("\n  kootask.toml: |\n").unwrap();
+    let settings: Vec<_> = block
+        .lines()
+        .map(|line| line.strip_prefix("    ").unwrap_or(line))
+        .collect();
+    let said = checked(&settings.join("\n"));
+    assert!(said.contains("drain_delay = \"5s\""), "{said}");
 }
 
 #[test]
@@ -265,6 +325,11 @@ fn no_shipped_file_holds_a_secret() {
         "config/production.toml",
         "config/default.toml",
         "Dockerfile",
+        "compose.yaml",
+        "deploy/kubernetes/base/config-map.yaml",
+        "deploy/kubernetes/postgres/deployment.yaml",
+        "deploy/kubernetes/sqlite/stateful-set.yaml",
+        "deploy/systemd/kootask.service",
     ] {
         for line in text(path).lines() {
             let setting = line.trim_start_matches('#').trim_start().to_lowercase();
