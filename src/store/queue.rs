@@ -18,7 +18,8 @@ use crate::task::repository::StoreError;
 
 /// The most writes that wait.
 const CAPACITY: usize = 8192;
-/// The most writes in one commit: bounds how long the others wait for it.
+/// The most writes in one commit, or rows where one write has several: bounds how
+/// long the others wait for it.
 const BATCH: usize = 1024;
 
 /// A write that waits for its commit: what shall be done, and where its outcome
@@ -38,6 +39,8 @@ pub(super) struct Pending<D>(oneshot::Receiver<Result<D, StoreError>>);
 pub(super) struct Queue<W, D> {
     state: Mutex<State<W, D>>,
     wakeup: Wakeup,
+    /// The rows of a write.
+    rows: fn(&W) -> usize,
 }
 
 struct State<W, D> {
@@ -134,7 +137,13 @@ impl<W, D> Queue<W, D> {
                 closed: false,
             }),
             wakeup,
+            rows: |_| 1,
         }
+    }
+
+    /// The same, of writes that have so many rows each.
+    pub(super) fn counted(self, rows: fn(&W) -> usize) -> Self {
+        Self { rows, ..self }
     }
 
     fn state(&self) -> MutexGuard<'_, State<W, D>> {
@@ -171,7 +180,13 @@ impl<W, D> Queue<W, D> {
         if state.jobs.is_empty() && state.closed {
             return None;
         }
-        let batch = state.jobs.len().min(BATCH);
+        let mut rows: usize = 0;
+        let fits = state.jobs.iter().take_while(|job| {
+            let is_first = rows == 0;
+            rows = rows.saturating_add((self.rows)(&job.work).max(1));
+            is_first || rows <= BATCH
+        });
+        let batch = fits.count();
         let rest = state.jobs.split_off(batch);
         Some(std::mem::replace(&mut state.jobs, rest))
     }
@@ -240,5 +255,27 @@ impl<W, D> Drop for CloseOnDrop<'_, W, D> {
     fn drop(&mut self) {
         self.0.close();
         while self.0.try_take().is_some() {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_bounded_by_its_rows_and_never_empty() {
+        let queue: Queue<usize, ()> = Queue::default().counted(|rows| *rows);
+        for rows in [5000, 1, 1000, 24, 0, 600, 600] {
+            drop(queue.place().unwrap().take(rows));
+        }
+        let batch = || -> Vec<usize> {
+            let jobs = queue.try_take().unwrap();
+            jobs.iter().map(|job| job.work).collect()
+        };
+        assert_eq!(batch(), [5000]);
+        assert_eq!(batch(), [1, 1000]);
+        assert_eq!(batch(), [24, 0, 600]);
+        assert_eq!(batch(), [600]);
+        assert!(batch().is_empty());
     }
 }

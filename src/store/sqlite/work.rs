@@ -17,6 +17,16 @@ pub(super) struct Transition {
     pub(super) command: Command,
 }
 
+impl Transition {
+    /// How many rows it writes, of those that may be many.
+    fn rows(&self) -> usize {
+        match &self.command {
+            Command::RecordFailures { rows, .. } => rows.len(),
+            _ => 1,
+        }
+    }
+}
+
 /// The task after a command.
 pub(super) type Applied = Result<Box<Task>, ApplyError>;
 
@@ -49,7 +59,7 @@ impl Default for WriteQueue {
         let wakeup = Wakeup::default();
         Self {
             creates: Queue::with(wakeup.clone()),
-            transitions: Queue::with(wakeup.clone()),
+            transitions: Queue::with(wakeup.clone()).counted(Transition::rows),
             claims: Queue::with(wakeup.clone()),
             wakeup,
         }
