@@ -55,8 +55,8 @@ pub(super) async fn run(pool: Pool, clock: SharedClock) -> Infallible {
         let forgotten = async {
             let now = clock.now().min(database_clock(&pool).await?);
             let now = now.checked_sub(MARGIN).unwrap_or(now);
-            let expired = TaskId::first_at(idempotency::expiry(now));
-            while reached.forget(&pool, expired).await? {}
+            let first_kept = TaskId::first_at(idempotency::expiry(now));
+            while reached.forget(&pool, first_kept).await? {}
             Ok::<_, StoreError>(())
         };
         if let Err(error) = forgotten.await {
@@ -91,8 +91,8 @@ impl Reached {
         }
     }
 
-    /// Deletes some keys of tasks before `expired`; whether there may be more.
-    async fn forget(&mut self, pool: &Pool, expired: TaskId) -> Result<bool, StoreError> {
+    /// Deletes some keys of tasks before `first_kept`; whether there may be more.
+    async fn forget(&mut self, pool: &Pool, first_kept: TaskId) -> Result<bool, StoreError> {
         // What was locked was passed over.
         if self.since.elapsed() > FORGET_REACHED {
             *self = Self::nothing();
@@ -101,7 +101,7 @@ impl Reached {
         let deleted: Vec<(i32, i64, i64)> =
             Session::work(pool, async |connection: &mut PgConnection| {
                 Ok(sqlx::query_as(FORGET)
-                    .bind(expired.get())
+                    .bind(first_kept.get())
                     .bind(MOST)
                     .bind(nodes)
                     .bind(tasks)

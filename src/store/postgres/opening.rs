@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::connection::{ANSWER_TIMEOUT, Database, Pool, answered};
 use super::fitness::{self, Unfit};
-use super::node::{self, Keeper};
+use super::node::{self, LeaseKeeper};
 use super::{PostgresUrl, migration};
 use crate::store::StoreContext;
 use crate::store::schema::{Migrated, SchemaError};
@@ -67,7 +67,7 @@ pub(super) struct Opened {
     /// The writer's own.
     pub(super) connection: PgConnection,
     /// It holds a node.
-    pub(super) keeper: Keeper,
+    pub(super) keeper: LeaseKeeper,
 }
 
 /// Opens the database, and takes a node of it.
@@ -170,7 +170,7 @@ async fn start(database: &Database, context: &StoreContext) -> Result<Opened, Fa
     if let Some(missing) = fitness::missing_privilege(&mut connection).await? {
         return Err(missing.into());
     }
-    let mut keeper = Keeper::new(context.node, context.clock.clone());
+    let mut keeper = LeaseKeeper::new(context.node, context.clock.clone());
     first_lease(&mut keeper, &mut connection).await?;
     Ok(Opened {
         database: database.clone(),
@@ -182,7 +182,10 @@ async fn start(database: &Database, context: &StoreContext) -> Result<Opened, Fa
 
 /// Takes the first lease. A node that is held by an instance that is gone is free
 /// when its lease is over.
-async fn first_lease(keeper: &mut Keeper, connection: &mut PgConnection) -> Result<(), StoreError> {
+async fn first_lease(
+    keeper: &mut LeaseKeeper,
+    connection: &mut PgConnection,
+) -> Result<(), StoreError> {
     let asked = Instant::now();
     loop {
         let now = Instant::now();

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::batch::{Batch, BatchError};
 use super::connection::{self, ANSWER_TIMEOUT, Database, answered, within};
 use super::locked_keys::{self, is_lock_timeout};
-use super::node::Keeper;
+use super::node::LeaseKeeper;
 use super::transition::Fresh;
 use super::writer_connection::WriterConnection;
 use crate::store::queue::{self, CloseOnDrop, Job, Queue};
@@ -39,7 +39,7 @@ const REST: Duration = Duration::from_millis(50);
 /// The writer.
 pub(super) struct Writer {
     connection: WriterConnection,
-    keeper: Keeper,
+    keeper: LeaseKeeper,
     clock: SharedClock,
     /// Told of what was created.
     fresh: Arc<Fresh>,
@@ -61,7 +61,7 @@ impl Writer {
     pub(super) fn new(
         database: Database,
         connection: PgConnection,
-        keeper: Keeper,
+        keeper: LeaseKeeper,
         clock: SharedClock,
         fresh: Arc<Fresh>,
     ) -> Self {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::lease::{LEASE, Lease, Written, free_nodes};
 use super::skew::Skew;
-use super::{Held, NodeIds};
+use super::{HeldNode, NodeIds};
 use crate::store::postgres::connection::ANSWER_TIMEOUT;
 use crate::task::TaskId;
 use crate::task::clock::SharedClock;
@@ -32,7 +32,7 @@ const MOST_AHEAD: Duration = Duration::from_secs(1);
 const SEARCHES: u32 = 3;
 
 /// Keeps a node leased for [`NodeIds`].
-pub(in crate::store::postgres) struct Keeper {
+pub(in crate::store::postgres) struct LeaseKeeper {
     ids: Arc<NodeIds>,
     /// The one node to hold; any if `None`.
     wanted: Option<u16>,
@@ -53,7 +53,7 @@ enum NoNode {
     NoneFree,
 }
 
-impl Keeper {
+impl LeaseKeeper {
     /// A keeper that holds nothing yet.
     pub(in crate::store::postgres) fn new(wanted: Option<u16>, clock: SharedClock) -> Self {
         Self {
@@ -89,7 +89,7 @@ impl Keeper {
         }
     }
 
-    /// How long [`Keeper::keep`] is waited for at this moment.
+    /// How long [`LeaseKeeper::keep`] is waited for at this moment.
     pub(in crate::store::postgres) fn patience(&self, now: Instant) -> Duration {
         match &self.ids.state.borrow().held {
             Some(held) if now < held.sure_until => PATIENCE,
@@ -103,7 +103,7 @@ impl Keeper {
     /// # Errors
     ///
     /// When there is no node to be had; every [`StoreError`] of the database. The
-    /// caller tells it to [`Keeper::failed`].
+    /// caller tells it to [`LeaseKeeper::failed`].
     pub(in crate::store::postgres) async fn keep(
         &mut self,
         connection: &mut PgConnection,
@@ -121,7 +121,7 @@ impl Keeper {
             if state.failure.take().is_some() {
                 tracing::info!(node = lease.node, "the node's lease is renewed again");
             }
-            state.held = Some(Held {
+            state.held = Some(HeldNode {
                 lease,
                 ids,
                 sure_until: after(now, SURE),
@@ -171,7 +171,7 @@ impl Keeper {
         connection: &mut PgConnection,
     ) -> Result<Option<(Written, Arc<IdGenerator>)>, StoreError> {
         let held = self.ids.state.borrow().held.clone();
-        let Some(Held { lease, ids, .. }) = held else {
+        let Some(HeldNode { lease, ids, .. }) = held else {
             return Ok(None);
         };
         if self.ids.wants_another_node(&ids) {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-pub(super) use self::keeper::Keeper;
+pub(super) use self::keeper::LeaseKeeper;
 use self::lease::{LEASE, Lease};
 use crate::task::TaskId;
 use crate::task::id::{IdError, IdGenerator};
@@ -36,14 +36,14 @@ pub(super) struct NodeIds {
 
 #[derive(Default)]
 struct State {
-    held: Option<Held>,
+    held: Option<HeldNode>,
     /// Why the lease could not be renewed; nothing while it could.
     failure: Option<StoreError>,
 }
 
 /// A node that is held, as far as this instance can be sure of it.
 #[derive(Clone)]
-struct Held {
+struct HeldNode {
     lease: Lease,
     ids: Arc<IdGenerator>,
     /// From then on it cannot be sure.

@@ -21,9 +21,9 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::Held;
+use super::HeldNode;
 use super::NoId;
-use super::keeper::Keeper;
+use super::keeper::LeaseKeeper;
 use crate::store::postgres::{PostgresUrl, migrate};
 use crate::task::TaskId;
 use crate::task::clock::Clock;
@@ -46,7 +46,7 @@ struct Instance {
     clock: Arc<WallClock>,
     /// How far its clock is ahead, in milliseconds.
     skew: i64,
-    keeper: Keeper,
+    keeper: LeaseKeeper,
     paused_until: Duration,
     cut_off_until: Duration,
     /// It was paused in the middle of drawing an id: it had looked at this moment
@@ -114,7 +114,7 @@ impl Instance {
     fn new(now: Duration, wanted: Option<u16>) -> Self {
         let clock = Arc::new(WallClock(AtomicI64::new(0)));
         Self {
-            keeper: Keeper::new(wanted, clock.clone()),
+            keeper: LeaseKeeper::new(wanted, clock.clone()),
             clock,
             skew: 0,
             paused_until: now,
@@ -125,7 +125,7 @@ impl Instance {
     }
 
     /// What it holds, or believes to hold.
-    fn held(&self) -> Option<Held> {
+    fn held(&self) -> Option<HeldNode> {
         self.keeper.ids().state.borrow().held.clone()
     }
 }
@@ -214,7 +214,7 @@ impl World {
         let kept = if now < instance.cut_off_until {
             Err(StoreError::TimedOut(Duration::ZERO))
         } else if answer_lost {
-            if let Some(Held { lease, .. }) = instance.held() {
+            if let Some(HeldNode { lease, .. }) = instance.held() {
                 let renewed = lease.renew(&mut self.connection, lease.ids_below);
                 renewed.await.unwrap();
             }
@@ -224,7 +224,7 @@ impl World {
         };
         if let Err(error) = kept {
             instance.keeper.failed(error, instant);
-        } else if let Some(Held { lease, .. }) = instance.held() {
+        } else if let Some(HeldNode { lease, .. }) = instance.held() {
             let holdings = self.holdings.entry(lease.node).or_default();
             if holdings
                 .last()
