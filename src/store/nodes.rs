@@ -23,7 +23,7 @@ struct State {
 
 /// What a store holds, as seen from a moment.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct StoredIds {
     /// The newest id that is not of a later time.
     pub(super) last: Option<TaskId>,
     /// The newest id of all.
@@ -41,12 +41,12 @@ impl OwnNodes {
 
     /// Makes ids above those that the store holds, under `preferred` unless its
     /// ids are of a later time.
-    pub(super) fn new(preferred: u16, held: &Held, clock: SharedClock) -> Self {
-        let node = free_node(preferred, |node| held.later.contains(&node));
+    pub(super) fn new(preferred: u16, stored: &StoredIds, clock: SharedClock) -> Self {
+        let node = free_node(preferred, |node| stored.later.contains(&node));
         // Without any no id is made before the clock has caught up.
-        let (node, last) = node.map_or((preferred, held.newest), |node| (node, held.last));
-        if let Some(newest) = held.newest
-            && !held.later.is_empty()
+        let (node, last) = node.map_or((preferred, stored.newest), |node| (node, stored.last));
+        if let Some(newest) = stored.newest
+            && !stored.later.is_empty()
         {
             tracing::warn!(
                 newest_task = %newest, created_at = %newest.created_at(), clock = %clock.now(), node,
@@ -77,20 +77,20 @@ impl OwnNodes {
         self.state().ids.next_id()
     }
 
-    /// Goes on under another node, if the clock still is behind; `held` was seen
+    /// Goes on under another node, if the clock still is behind; `stored` was seen
     /// after it was.
-    pub(super) fn change(&self, held: &Held) -> Result<(), IdError> {
+    pub(super) fn change(&self, stored: &StoredIds) -> Result<(), IdError> {
         let mut state = self.state();
         match state.ids.next_id() {
             Err(IdError::ClockBehind(behind)) => {
-                let is_taken = |node| state.drawn.contains(&node) || held.later.contains(&node);
+                let is_taken = |node| state.drawn.contains(&node) || stored.later.contains(&node);
                 let node = free_node(state.node, is_taken).ok_or(IdError::ClockBehind(behind))?;
                 tracing::warn!(
                     behind_ms = u64::try_from(behind.as_millis()).unwrap_or(u64::MAX),
                     node,
                     "the clock was set back: ids are made under another node"
                 );
-                state.ids = IdGenerator::new(node, held.last, self.clock.clone());
+                state.ids = IdGenerator::new(node, stored.last, self.clock.clone());
                 state.node = node;
                 state.drawn.insert(node);
                 Ok(())

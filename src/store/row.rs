@@ -41,7 +41,6 @@ pub(super) struct NewRow {
 
 /// A value that is stored as a number, one for each variant and for good.
 pub(super) trait Code: Copy + PartialEq + Sized + 'static {
-    /// The numbers.
     const CODES: &'static [(Self, i16)];
 
     /// The number that stands for this.

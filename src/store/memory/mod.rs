@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::shared::Shared;
 use super::StoreContext;
-use super::nodes::{Held, OwnNodes};
+use super::nodes::{OwnNodes, StoredIds};
 use crate::task::attempt::History;
 use crate::task::claim::{ClaimError, ClaimRequest};
 use crate::task::id::IdError;
@@ -48,7 +48,7 @@ impl MemoryStore {
         Self {
             ids: OwnNodes::new(
                 context.node.unwrap_or(0),
-                &Held::default(),
+                &StoredIds::default(),
                 context.clock.clone(),
             ),
             key_expiry: Mutex::new(KeyExpiry::resume(Vec::new(), context.clock.elapsed())),
@@ -101,7 +101,7 @@ impl TaskRepository for MemoryStore {
                         Err(IdError::Wait(wait)) => wait,
                         Err(IdError::ClockBehind(_)) => {
                             let later = OwnNodes::first_later(&self.context.clock);
-                            self.ids.change(&state.held(later))?;
+                            self.ids.change(&state.stored_ids(later))?;
                             continue;
                         }
                     }

@@ -8,7 +8,7 @@ use std::ops::Bound;
 use jiff::Timestamp;
 
 use crate::store::dispatch::{DueRetry, Moved, Storage, ready_from};
-use crate::store::nodes::Held;
+use crate::store::nodes::StoredIds;
 use crate::task::attempt::{Fence, History};
 use crate::task::idempotency::{Digest, Idempotency};
 use crate::task::import::ImportFailure;
@@ -59,13 +59,13 @@ impl State {
         }
     }
 
-    /// What is held, seen from this id.
-    pub(super) fn held(&self, later: TaskId) -> Held {
+    /// The ids of the tasks, seen from this one.
+    pub(super) fn stored_ids(&self, later: TaskId) -> StoredIds {
         let all = || self.tenants.values().map(|held| &held.tasks);
         let last =
             |tasks: &BTreeMap<TaskId, Task>| tasks.range(..later).next_back().map(|(id, _)| *id);
         let newest = |tasks: &BTreeMap<TaskId, Task>| tasks.last_key_value().map(|(id, _)| *id);
-        Held {
+        StoredIds {
             last: all().filter_map(last).max(),
             newest: all().filter_map(newest).max(),
             later: all()

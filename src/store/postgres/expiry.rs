@@ -12,7 +12,7 @@ use crate::task::clock::SharedClock;
 use crate::task::repository::StoreError;
 use crate::task::{TaskId, idempotency};
 
-/// How often it is looked for expired keys.
+/// The time between two searches for expired keys.
 const PERIOD: Duration = Duration::from_secs(10);
 /// How long an expired key stays: to an instance whose clock is behind it may not
 /// have expired yet.

@@ -18,7 +18,7 @@ use crate::task::repository::StoreError;
 
 /// How long a database that is not up yet is waited for at start.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often it is tried meanwhile.
+/// The time between two attempts meanwhile.
 const START_PERIOD: Duration = Duration::from_millis(500);
 
 /// Why a store could not be opened. The URL in it has no password.

@@ -36,7 +36,6 @@ const ATTEMPTS: u32 = 3;
 /// not asked without end.
 const REST: Duration = Duration::from_millis(50);
 
-/// The writer.
 pub(super) struct Writer {
     connection: WriterConnection,
     keeper: LeaseKeeper,

@@ -15,7 +15,7 @@ use super::log::Log;
 use super::standing;
 use super::work::{Outcomes, Writes};
 use crate::store::dispatch::{Dispatch, Waiters};
-use crate::store::nodes::{Held, OwnNodes};
+use crate::store::nodes::{OwnNodes, StoredIds};
 use crate::store::row::{self, Code, CorruptRow};
 use crate::task::clock::SharedClock;
 use crate::task::repository::StoreError;
@@ -73,7 +73,6 @@ pub(super) struct Source {
     source_users: SharedMemtable,
 }
 
-/// The open database.
 pub(super) struct Database {
     connection: Connection,
     log: Log,
@@ -159,8 +158,8 @@ impl Database {
     }
 
     /// The ids in it, seen from now.
-    pub(super) fn held(&self) -> rusqlite::Result<Held> {
-        held(&self.connection, OwnNodes::first_later(&self.source.clock))
+    pub(super) fn stored_ids(&self) -> rusqlite::Result<StoredIds> {
+        stored_ids(&self.connection, OwnNodes::first_later(&self.source.clock))
     }
 
     fn load_young_keys(&mut self) -> Result<(), DatabaseError> {
@@ -214,7 +213,6 @@ impl Database {
         Ok(())
     }
 
-    /// The fingerprints of this database.
     pub(super) fn fingerprints(&self) -> Fingerprints {
         self.fingerprints.clone()
     }
@@ -302,12 +300,12 @@ fn forget_keys(
 }
 
 /// The ids in the database at `path`, seen from `later`.
-pub(super) fn held_at(path: &Path, later: TaskId) -> rusqlite::Result<Held> {
+pub(super) fn stored_ids_at(path: &Path, later: TaskId) -> rusqlite::Result<StoredIds> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    held(&Connection::open_with_flags(path, flags)?, later)
+    stored_ids(&Connection::open_with_flags(path, flags)?, later)
 }
 
-fn held(connection: &Connection, later: TaskId) -> rusqlite::Result<Held> {
+fn stored_ids(connection: &Connection, later: TaskId) -> rusqlite::Result<StoredIds> {
     let newest = |sql: &str, until: i64| -> rusqlite::Result<Option<TaskId>> {
         let id: Option<i64> = connection.query_row(sql, [until], |row| row.get(0))?;
         Ok(id.and_then(TaskId::new))
@@ -317,7 +315,7 @@ fn held(connection: &Connection, later: TaskId) -> rusqlite::Result<Held> {
         .query_map([later.get()], |row| Ok(TaskId::new(row.get(0)?)))?
         .filter_map(|id| id.map(|id| id.map(TaskId::node)).transpose())
         .collect::<rusqlite::Result<_>>()?;
-    Ok(Held {
+    Ok(StoredIds {
         last: newest("SELECT max(id) FROM task WHERE id < ?1", later.get())?,
         newest: newest("SELECT max(id) FROM task WHERE id <= ?1", i64::MAX)?,
         later: later_nodes,

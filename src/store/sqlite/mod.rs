@@ -135,7 +135,9 @@ impl SqliteStore {
         )
         .map_err(unreadable)?;
         let database = source.open().map_err(unreadable)?;
-        let held = database.held().map_err(|error| unreadable(error.into()))?;
+        let stored = database
+            .stored_ids()
+            .map_err(|error| unreadable(error.into()))?;
         let reader = Reader::new(path, database.fingerprints(), memtable);
         let queue = Arc::new(WriteQueue::default());
         let writer =
@@ -144,7 +146,7 @@ impl SqliteStore {
                 error,
             })?;
         Ok(Self {
-            ids: OwnNodes::new(context.node.unwrap_or(0), &held, context.clock.clone()),
+            ids: OwnNodes::new(context.node.unwrap_or(0), &stored, context.clock.clone()),
             path: path.to_owned(),
             clock: context.clock,
             queue,
@@ -217,11 +219,11 @@ impl SqliteStore {
     /// Goes on under another node, since the clock is behind the ids of this one.
     async fn change_node(&self) -> Result<(), StoreError> {
         let (path, later) = (self.path.clone(), OwnNodes::first_later(&self.clock));
-        let held = tokio::task::spawn_blocking(move || database::held_at(&path, later))
+        let stored = tokio::task::spawn_blocking(move || database::stored_ids_at(&path, later))
             .await
             .map_err(StoreError::failed)?
             .map_err(StoreError::failed)?;
-        Ok(self.ids.change(&held)?)
+        Ok(self.ids.change(&stored)?)
     }
 
     /// Takes the request in, under the next id.

@@ -28,7 +28,7 @@ const SURE: Duration = Duration::from_secs(12);
 /// How far ahead of the clock the next id of a free node may be, to be waited
 /// for.
 const MOST_AHEAD: Duration = Duration::from_secs(1);
-/// How often it is looked for free nodes before there seem to be none.
+/// The searches for a free node before there seems to be none.
 const SEARCHES: u32 = 3;
 
 /// Keeps a node leased for [`NodeIds`].
@@ -76,7 +76,6 @@ impl LeaseKeeper {
         state.held.as_ref().map(|held| held.lease.node)
     }
 
-    /// The ids of the node.
     pub(in crate::store::postgres) fn ids(&self) -> Arc<NodeIds> {
         Arc::clone(&self.ids)
     }

@@ -17,7 +17,7 @@ use crate::task::TaskId;
 /// How long a node is held after each renewal.
 pub(super) const LEASE: Duration = Duration::from_secs(15);
 
-/// How many free nodes are tried before it is looked for others.
+/// The free nodes that one search finds at most.
 const CANDIDATES: i64 = 8;
 
 /// A node that is held.

@@ -16,7 +16,6 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// The number of blocks.
     pub(super) const fn count(self) -> u64 {
         1 << self.prefix_bits
     }

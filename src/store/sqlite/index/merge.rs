@@ -36,7 +36,6 @@ impl Merge {
         })
     }
 
-    /// The level of the sources.
     pub(super) const fn level(&self) -> u32 {
         self.level
     }
