@@ -58,7 +58,13 @@ impl Idempotency {
 
     /// Everything that stands for the task: the key, and the signature.
     pub fn keys(&self) -> impl Iterator<Item = Digest> {
-        [Some(self.key), self.signature].into_iter().flatten()
+        self.each_key().copied()
+    }
+
+    pub(crate) fn each_key(&self) -> impl Iterator<Item = &Digest> {
+        [Some(&self.key), self.signature.as_ref()]
+            .into_iter()
+            .flatten()
     }
 }
 

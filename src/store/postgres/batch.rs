@@ -1,7 +1,8 @@
 //! Creates that travel as one statement: their keys, and the tasks whose keys
 //! are new.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use jiff::Timestamp;
 use sqlx::postgres::PgConnection;
@@ -9,7 +10,7 @@ use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use super::locked_keys::KEY_TIMEOUT;
 use crate::store::row::{self, Code, NewRow};
-use crate::task::idempotency::{self, Digest};
+use crate::task::idempotency::{self, Digest, Idempotency};
 use crate::task::repository::Created;
 use crate::task::{Identifier, TaskId, TaskParameters, TaskStatus};
 
@@ -44,6 +45,61 @@ SELECT node, id, tenant_id, user_id, task_type, $12::smallint, locale, init_para
     created_by FROM new
 WHERE key_digest IS NULL OR id IN (SELECT task_id FROM claimed)";
 
+/// As [`INSERT`], where a create may have several keys: `$8` and `$9` have a row for
+/// each key, and `$15` the id of its create. Where a key of it stands for a task
+/// already, and with this body, all of them do; where none does, all must be claimed
+/// for the new one. That one of them was claimed elsewhere since the statement began
+/// is an error, so that nothing is committed, and is seen when it is tried again.
+const INSERT_MANY_KEYS: &str = "
+WITH limited AS MATERIALIZED (
+    SELECT set_config('lock_timeout', $13, true),
+        $10 - 8388608 * greatest(0,
+            least($14 - (extract(epoch FROM now()) * 1000)::bigint, 31536000000)) AS expired
+), key AS MATERIALIZED (
+    SELECT key.*, expired
+    FROM limited CROSS JOIN
+        unnest($8::bytea[], $9::bytea[], $15::bigint[]) WITH ORDINALITY
+          AS key (key_digest, body_digest, id, position)
+), standing AS MATERIALIZED (
+    SELECT DISTINCT ON (key.id) key.id, first.*
+    FROM key CROSS JOIN LATERAL (
+        SELECT body_digest, node, task_id FROM idempotency
+        WHERE idempotency.key_digest = key.key_digest AND task_id >= expired LIMIT 1
+    ) AS first
+    ORDER BY key.id, position
+), claimed AS (
+    INSERT INTO idempotency AS known (key_digest, body_digest, node, task_id)
+    SELECT key_digest, key.body_digest, coalesce(node, ((id >> 7) & 65535)::integer),
+        coalesce(task_id, id)
+    FROM key LEFT JOIN standing USING (id)
+    WHERE task_id IS NULL OR standing.body_digest = key.body_digest
+    ORDER BY key_digest
+    ON CONFLICT (key_digest) DO UPDATE SET
+        body_digest = excluded.body_digest, node = excluded.node, task_id = excluded.task_id
+    WHERE known.task_id < (SELECT expired FROM limited)
+    RETURNING key_digest, task_id
+), asked AS MATERIALIZED (
+    SELECT id, count(*) AS keys, count(claimed.task_id) AS claimed
+    FROM key LEFT JOIN claimed USING (key_digest)
+    WHERE id NOT IN (SELECT id FROM standing)
+    GROUP BY id
+), whole AS MATERIALIZED (
+    SELECT 1 / (count(*) = 0)::integer AS yes FROM asked WHERE claimed > 0 AND claimed < keys
+)
+INSERT INTO task
+    (node, id, tenant_id, user_id, task_type, status, locale, init_params, src_user_id, created_by)
+SELECT ((id >> 7) & 65535)::integer, id, tenant_id, user_id, task_type, $12::smallint, locale,
+    init_params, src_user_id, created_by
+FROM whole CROSS JOIN
+    unnest($1::bigint[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[],
+           $7::text[], $11::text[])
+      AS new (id, tenant_id, user_id, task_type, locale, init_params, src_user_id, created_by)
+WHERE id NOT IN (SELECT id FROM key)
+    OR id IN (SELECT id FROM asked WHERE claimed = keys)";
+
+/// The code of the error of a division by zero: see [`INSERT_MANY_KEYS`].
+const NOT_WHOLE: &str = "22012";
+
 /// What is added to [`INSERT`] where an attempt before this one may have been
 /// committed: its tasks stay as they are. One that is under way is waited for.
 ///
@@ -56,6 +112,36 @@ const KNOWN_KEYS: &str =
 
 /// What keys stand for: the task, and the digest of the body it was asked with.
 type KnownKeys = HashMap<Vec<u8>, (TaskId, Digest)>;
+
+impl<'a> Key<'a> {
+    const fn of(key: &'a Digest, body: &'a Digest, id: i64) -> Self {
+        Self {
+            digest: Some(key.as_slice()),
+            body: Some(body.as_slice()),
+            id,
+        }
+    }
+
+    /// The place of a create that has none.
+    const fn none(row: &NewRow) -> Self {
+        Self {
+            digest: None,
+            body: None,
+            id: row.id.get(),
+        }
+    }
+}
+
+impl BatchError {
+    fn of(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(|error| error.code());
+        if code.as_deref() == Some(NOT_WHOLE) {
+            Self::KeyTaken
+        } else {
+            Self::Sqlx(error)
+        }
+    }
+}
 
 /// Creates that share a statement.
 pub(super) struct Batch<'a> {
@@ -70,9 +156,17 @@ pub(super) struct Batch<'a> {
     locales: Vec<&'a str>,
     init_params: Vec<String>,
     src_user_ids: Vec<Option<&'a str>>,
-    keys: Vec<Option<&'a [u8]>>,
-    bodies: Vec<Option<&'a [u8]>>,
+    /// A row for each key, and for each create that has none.
+    keys: Vec<Key<'a>>,
     created_by: Vec<Option<&'a str>>,
+}
+
+/// A key of a create, if it has one.
+struct Key<'a> {
+    digest: Option<&'a [u8]>,
+    body: Option<&'a [u8]>,
+    /// The id of the create that makes its task.
+    id: i64,
 }
 
 /// Why a batch was not committed, as far as is known.
@@ -86,6 +180,10 @@ pub(super) enum BatchError {
     /// what it stands for.
     #[error("an idempotency key was there and is gone")]
     KeyGone,
+    /// A request has several keys, and one of them was claimed for another task while
+    /// the statement ran.
+    #[error("one of several idempotency keys was claimed elsewhere meanwhile")]
+    KeyTaken,
 }
 
 impl<'a> Batch<'a> {
@@ -101,17 +199,30 @@ impl<'a> Batch<'a> {
             init_params: Vec::with_capacity(room),
             src_user_ids: Vec::with_capacity(room),
             keys: Vec::with_capacity(room),
-            bodies: Vec::with_capacity(room),
             created_by: Vec::with_capacity(room),
             rows: Vec::new(),
         };
-        let mut seen = HashSet::with_capacity(room);
+        // What each key stands for in this batch: the create, and its body.
+        let mut seen: HashMap<Digest, (i64, Digest)> = HashMap::with_capacity(room);
         for row in &rows {
-            if row
-                .idempotency
-                .is_none_or(|request| seen.insert(request.key))
-            {
+            let Some(request) = &row.idempotency else {
                 batch.push(row)?;
+                batch.keys.push(Key::none(row));
+                continue;
+            };
+            let first = request.keys().find_map(|key| seen.get(&key).copied());
+            if first.is_none() {
+                batch.push(row)?;
+            }
+            let (id, body) = first.unwrap_or((row.id.get(), request.body));
+            // One with another body is a mismatch, and its other keys are free.
+            if body == request.body {
+                for key in request.each_key() {
+                    if let Entry::Vacant(vacant) = seen.entry(*key) {
+                        vacant.insert((id, body));
+                        batch.keys.push(Key::of(key, &request.body, id));
+                    }
+                }
             }
         }
         batch.rows = rows;
@@ -119,11 +230,7 @@ impl<'a> Batch<'a> {
     }
 
     fn push(&mut self, row: &'a NewRow) -> Result<(), BatchError> {
-        let NewRow {
-            id,
-            task,
-            idempotency,
-        } = row;
+        let NewRow { id, task, .. } = row;
         self.ids.push(id.get());
         self.tenant_ids.push(task.tenant_id.as_str());
         self.user_ids.push(task.user_id.as_str());
@@ -135,10 +242,6 @@ impl<'a> Batch<'a> {
             TaskParameters::Transfer { src_user_id, .. } => Some(src_user_id.as_str()),
             TaskParameters::BatchImport { .. } => None,
         });
-        self.keys
-            .push(idempotency.as_ref().map(|request| &request.key[..]));
-        self.bodies
-            .push(idempotency.as_ref().map(|request| &request.body[..]));
         self.created_by
             .push(task.created_by.as_ref().map(Identifier::as_str));
         Ok(())
@@ -158,14 +261,26 @@ impl<'a> Batch<'a> {
         now: Timestamp,
         again: bool,
     ) -> Result<Vec<Created>, BatchError> {
-        let statement = if again {
-            AssertSqlSafe(format!("{INSERT}{UNLESS_THERE}")).into_sql_str()
+        // A row for each create: none has several keys.
+        let has_many_keys = self.keys.len() != self.ids.len();
+        let insert = if has_many_keys {
+            INSERT_MANY_KEYS
         } else {
-            INSERT.into_sql_str()
+            INSERT
         };
+        let statement = if again {
+            AssertSqlSafe(format!("{insert}{UNLESS_THERE}")).into_sql_str()
+        } else {
+            insert.into_sql_str()
+        };
+        let of_create = self
+            .keys
+            .iter()
+            .filter(|key| !has_many_keys || key.digest.is_some());
+        let of_create: Vec<&Key<'_>> = of_create.collect();
         // The attempt before may hold them.
         let lock_timeout = if again { "0" } else { KEY_TIMEOUT };
-        let inserted = sqlx::query(statement)
+        let mut query = sqlx::query(statement)
             .bind(&self.ids)
             .bind(&self.tenant_ids)
             .bind(&self.user_ids)
@@ -173,16 +288,18 @@ impl<'a> Batch<'a> {
             .bind(&self.locales)
             .bind(&self.init_params)
             .bind(&self.src_user_ids)
-            .bind(&self.keys)
-            .bind(&self.bodies)
+            .bind(of_create.iter().map(|key| key.digest).collect::<Vec<_>>())
+            .bind(of_create.iter().map(|key| key.body).collect::<Vec<_>>())
             .bind(TaskId::first_at(idempotency::expiry(now)).get())
             .bind(&self.created_by)
             .bind(TaskStatus::New.code())
             .bind(lock_timeout)
-            .bind(now.as_millisecond())
-            .execute(&mut *connection)
-            .await?
-            .rows_affected();
+            .bind(now.as_millisecond());
+        if has_many_keys {
+            query = query.bind(of_create.iter().map(|key| key.id).collect::<Vec<_>>());
+        }
+        let inserted = query.execute(&mut *connection).await;
+        let inserted = inserted.map_err(BatchError::of)?.rows_affected();
         if usize::try_from(inserted) == Ok(self.rows.len()) {
             // Each has its task, and none shares its key with another.
             return Ok(self.rows.iter().map(|row| Created::New(row.id)).collect());
@@ -192,7 +309,11 @@ impl<'a> Batch<'a> {
     }
 
     async fn known_keys(&self, connection: &mut PgConnection) -> Result<KnownKeys, BatchError> {
-        let keys: Vec<&[u8]> = self.keys.iter().copied().flatten().collect();
+        let requests = self.rows.iter().filter_map(|row| row.idempotency.as_ref());
+        let keys: Vec<&[u8]> = requests
+            .flat_map(Idempotency::each_key)
+            .map(|key| &key[..])
+            .collect();
         let rows: Vec<(Vec<u8>, i64, Vec<u8>)> = sqlx::query_as(KNOWN_KEYS)
             .bind(keys)
             .fetch_all(connection)
@@ -210,7 +331,8 @@ impl<'a> Batch<'a> {
     fn outcome(&self, known: &KnownKeys) -> Result<Vec<Created>, BatchError> {
         let outcome = |row: &&NewRow| match &row.idempotency {
             Some(request) => {
-                let (id, body) = known.get(&request.key[..]).ok_or(BatchError::KeyGone)?;
+                let first = request.keys().find_map(|key| known.get(&key[..]));
+                let (id, body) = first.ok_or(BatchError::KeyGone)?;
                 Ok(if *id == row.id {
                     Created::New(row.id)
                 } else {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::connection::{Pool, Session};
 use crate::store::row::{NewRow, Request};
-use crate::task::idempotency::Digest;
+use crate::task::idempotency::{Digest, Idempotency};
 use crate::task::repository::StoreError;
 
 /// How long a statement waits for a key, in the database's notation.
@@ -55,11 +55,10 @@ impl LockedKeys {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The key of this create was found locked; what was asked for.
+    /// A key of this create was found locked, whichever it is; what was asked for.
     pub(super) fn found(&self, row: NewRow) -> Request {
-        if let Some(request) = &row.idempotency {
-            self.remember(request.key);
-        }
+        let keys = row.idempotency.iter().flat_map(Idempotency::keys);
+        keys.for_each(|key| self.remember(key));
         Request {
             task: row.task,
             idempotency: row.idempotency,

@@ -151,7 +151,7 @@ impl TaskRepository for PostgresStore {
         Box::pin(async move {
             let mut request = Request { task, idempotency };
             loop {
-                if let Some(Idempotency { key, .. }) = idempotency {
+                for key in idempotency.iter().flat_map(Idempotency::keys) {
                     self.locked_keys.wait(&self.pool, key, asked).await?;
                 }
                 let pending = self.enqueue(request).await?;

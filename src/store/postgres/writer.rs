@@ -17,6 +17,7 @@ use super::writer_connection::WriterConnection;
 use crate::store::queue::{self, CloseOnDrop, Job, Queue};
 use crate::store::row::NewRow;
 use crate::task::clock::SharedClock;
+use crate::task::idempotency::{self, Idempotency};
 use crate::task::repository::{Created, StoreError};
 
 /// The creates that wait for the writer.
@@ -148,7 +149,8 @@ impl Writer {
         let mut locked = Vec::new();
         if is_first && let Some(mut connection) = self.connection.take_if_there() {
             let requests = jobs.iter().filter_map(|job| job.work.idempotency.as_ref());
-            let keys = requests.map(|request| &request.key[..]).collect();
+            let keys = requests.flat_map(Idempotency::each_key);
+            let keys = keys.map(|key| &key[..]).collect();
             // One that fails has no use any more.
             if let Ok(Ok(found)) =
                 tokio::time::timeout(ANSWER_TIMEOUT, locked_keys::locked(&mut connection, keys))
@@ -160,7 +162,8 @@ impl Writer {
         }
         let is_locked = |job: &Job<NewRow, Outcome>| {
             job.work.idempotency.is_some_and(|request| {
-                locked.is_empty() || locked.iter().any(|key| key[..] == request.key[..])
+                let is_one = |key: idempotency::Digest| locked.iter().any(|of| of[..] == key[..]);
+                locked.is_empty() || request.keys().any(is_one)
             })
         };
         let (aside, others): (Vec<_>, Vec<_>) = jobs.into_iter().partition(is_locked);
@@ -236,7 +239,7 @@ impl Writer {
 /// Whether another attempt may go through.
 fn is_passing(error: &BatchError) -> bool {
     match error {
-        BatchError::KeyGone => true,
+        BatchError::KeyGone | BatchError::KeyTaken => true,
         BatchError::NotJson(_) => false,
         BatchError::Sqlx(error) => connection::is_passing(error),
     }
