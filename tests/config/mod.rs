@@ -8,6 +8,7 @@ mod secrets;
 mod store;
 mod store_password;
 mod values;
+mod workers;
 
 use kootask::config::{Config, ConfigError, Defaults};
 
