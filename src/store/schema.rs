@@ -1,18 +1,30 @@
 //! Schemas: the embedded, versioned migrations of the stores that speak SQL.
+//!
+//! A migration says in its name which programs may still run on what it makes of a
+//! schema: those that know the migrations up to `N` and later ones where the name is
+//! `0007_DESCRIPTION_since_N.sql`, and only those that know it itself where it is
+//! none such. sqlx keeps the name in the database, so a program that is older than
+//! the schema can tell, and a rolling upgrade can be stopped and turned back: expand
+//! the schema (`since` the version before), deploy, contract it with a later version.
 
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::SqliteConnection;
 
 /// Why a schema is not what this program needs.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
-    /// A later program has migrated the database.
+    /// A later program has migrated the database, and this one must not run on it.
     #[error(
-        "the database is newer than this program: its schema has version {found}, and this \
-         program knows them up to {known}; run a newer kootask"
+        "the database is newer than this program: its schema has version {found}, which a program \
+         must know versions up to {oldest} to run on, and this one knows them up to {known}; run \
+         a newer kootask"
     )]
     Newer {
         /// The newest version in the database.
         found: i64,
+        /// The newest version that a program must know.
+        oldest: i64,
         /// The newest version of this program.
         known: i64,
     },
@@ -85,10 +97,42 @@ const VERSIONS: &str = "_sqlx_migrations";
 /// every statement that it does not understand.
 const NO_TABLE: [&str; 2] = ["42P01", "1"];
 
+/// A connection whose migrations can be listed with their names.
+pub(super) trait SchemaConnection: Migrate {
+    /// The versions that were applied, each with the words of its name.
+    fn names(&mut self) -> impl Future<Output = sqlx::Result<Vec<(i64, String)>>> + Send;
+}
+
+const NAMES: &str = "SELECT version, description FROM _sqlx_migrations";
+
+impl SchemaConnection for SqliteConnection {
+    async fn names(&mut self) -> sqlx::Result<Vec<(i64, String)>> {
+        sqlx::query_as(NAMES).fetch_all(self).await
+    }
+}
+
+impl SchemaConnection for PgConnection {
+    async fn names(&mut self) -> sqlx::Result<Vec<(i64, String)>> {
+        sqlx::query_as(NAMES).fetch_all(self).await
+    }
+}
+
+/// The newest version that a program must know to run on a schema with this
+/// migration, by the words of its name.
+fn oldest(version: i64, name: &str) -> i64 {
+    let named = name
+        .rsplit_once(" since ")
+        .map(|(_, number)| number.parse());
+    match named {
+        Some(Ok(oldest)) if oldest < version => oldest,
+        _ => version,
+    }
+}
+
 /// Sees to it that the schema is up to date: where it is behind, by `run`, which
 /// runs the migrations and keeps others from doing so at the same time, or not
 /// at all unless it may be migrated.
-pub(super) async fn prepare<C: Migrate>(
+pub(super) async fn prepare<C: SchemaConnection>(
     connection: &mut C,
     migrations: &Migrator,
     migrate: bool,
@@ -110,13 +154,30 @@ pub(super) async fn prepare<C: Migrate>(
     }
 }
 
-/// The schema's version, if it is the one of this program.
-async fn check<C: Migrate>(connection: &mut C, migrations: &Migrator) -> Result<i64, SchemaError> {
+/// The schema's version, if it is one that this program may run on.
+async fn check<C: SchemaConnection>(
+    connection: &mut C,
+    migrations: &Migrator,
+) -> Result<i64, SchemaError> {
     let found = version(connection, migrations).await?;
     let known = migrations.iter().map(|migration| migration.version).max();
     let known = known.unwrap_or(0);
     if found > known {
-        return Err(SchemaError::Newer { found, known });
+        let names = connection.names().await?;
+        let oldest = names.iter().map(|(version, name)| oldest(*version, name));
+        let oldest = oldest.max().unwrap_or(found);
+        if oldest > known {
+            return Err(SchemaError::Newer {
+                found,
+                oldest,
+                known,
+            });
+        }
+        tracing::warn!(
+            found,
+            known,
+            "the schema is a newer program's, which this one may still run on"
+        );
     }
     if found < known {
         return Err(SchemaError::Behind { found, known });
@@ -156,4 +217,24 @@ pub(super) async fn version<C: Migrate>(
         });
     }
     Ok(found.max().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_which_programs_may_still_run() {
+        assert_eq!(oldest(7, "retry policy since 5"), 5);
+        assert_eq!(oldest(7, "since when since 0006"), 6);
+        for name in [
+            "tasks",
+            "retry policy since",
+            "since 5",
+            "a since x",
+            "a since 9",
+        ] {
+            assert_eq!(oldest(7, name), 7, "{name}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use super::{Outcome, outcome, run};
+use crate::support::client::TRANSFER;
 use crate::support::postgres::TestDatabase;
 use crate::support::process::{TestProcess, kootask};
 
@@ -161,6 +162,89 @@ fn a_newer_database_is_refused() {
         let said = refused(&outcome);
         for part in ["newer than this program", "9999", "run a newer kootask"] {
             assert!(said.contains(part), "{part} in {said}");
+        }
+    }
+}
+
+/// A migration that a later program has made.
+fn of_the_future(version: i64, name: &str) -> String {
+    format!(
+        "ALTER TABLE task ADD COLUMN of_{version} TEXT;
+         INSERT INTO _sqlx_migrations
+             (version, description, installed_on, success, checksum, execution_time)
+         VALUES ({version}, '{name}', '2099-01-01', true, '', 0);"
+    )
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_run_on_where_its_migrations_allow_it_and_refused_where_not() {
+    let folder = TempDir::new().unwrap();
+    let sqlite = sqlite(&folder);
+    let postgres = TestDatabase::shared();
+    for store in [&sqlite, &postgres.url] {
+        let migrate = |statements: &str| match store.strip_prefix("sqlite://") {
+            Some(path) => rusqlite::Connection::open(Path::new(path))
+                .unwrap()
+                .execute_batch(statements)
+                .unwrap(),
+            None => drop(postgres.sql(statements)),
+        };
+        let created = run(&["migrate", "--store", store]);
+        let created = said(&created);
+        let known = created.trim_end().rsplit(' ').next().unwrap().to_owned();
+        migrate(&of_the_future(7000, &format!("expanded since {known}")));
+        migrate(&of_the_future(7001, &format!("more of it since {known}")));
+        let up_to_date = run(&["migrate", "--store", store]);
+        assert!(up_to_date.out.contains("version 7001"), "{up_to_date:?}");
+        let process = TestProcess::dev(store);
+        process.create(TRANSFER).send().await.task_id();
+        drop(process);
+
+        migrate(&of_the_future(7002, "contracted since 7000"));
+        for command in [&["migrate"][..], &["dev", "--listen", "127.0.0.1:0"]] {
+            let outcome = run(&[command, &["--store", store]].concat());
+            assert_eq!(outcome.code, Some(1), "{outcome:?}");
+            let said = &outcome.err;
+            for part in [
+                "version 7002",
+                "versions up to 7000",
+                &format!("up to {known};"),
+            ] {
+                assert!(said.contains(part), "{part} in {said}");
+            }
+        }
+    }
+}
+
+/// Those before the rule: what knows less has never run on them.
+const WITHOUT_A_WORD: [&str; 6] = [
+    "sqlite/migrations/0001_tasks.sql",
+    "sqlite/migrations/0002_life_cycle.sql",
+    "sqlite/migrations/0003_log.sql",
+    "sqlite/migrations/0004_clock.sql",
+    "postgres/migrations/0001_tasks.sql",
+    "postgres/migrations/0002_life_cycle.sql",
+];
+
+#[test]
+fn each_migration_says_which_oldest_program_may_still_run_on_it() {
+    let stores = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    for folder in ["sqlite/migrations", "postgres/migrations"] {
+        for entry in std::fs::read_dir(stores.join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let number = |text: &str| text.parse::<i64>().ok();
+            let version = name.split('_').next().and_then(number).unwrap();
+            let stem = name.strip_suffix(".sql").unwrap();
+            let since = stem
+                .rsplit_once("_since_")
+                .and_then(|(_, since)| number(since));
+            let path = format!("{folder}/{name}");
+            assert!(
+                since.is_some_and(|since| since <= version)
+                    || WITHOUT_A_WORD.contains(&path.as_str()),
+                "{path}: call it {stem}_since_N.sql, after the oldest version that a program must \
+                 know to run on it ({version} if all must know it)"
+            );
         }
     }
 }
