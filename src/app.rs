@@ -2,6 +2,7 @@
 //! request goes through it.
 
 mod openapi;
+mod settings;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,10 +19,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::api;
 use crate::auth::layer::AuthLayer;
+use crate::auth::limits::Limiter;
 use crate::auth::{self, Authenticator};
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::directory::Directory;
-use crate::reload::Reload;
+use crate::reload::{self, Reload};
 use crate::shutdown::{self, Background};
 use crate::stand_in::{SeedError, StandIn};
 use crate::store::{self, OpenError, StoreContext};
@@ -36,6 +38,11 @@ use crate::web::error::ApiError;
 use crate::worker;
 
 pub use self::openapi::openapi;
+use self::settings::Settings;
+
+/// The fewest reads that are let to a store at a time: a few more than SQLite's
+/// connections, or than cores where there is no database.
+const FEWEST_READS: usize = 8;
 
 /// Every call. This one list makes the routes and the OpenAPI document.
 fn calls() -> Calls<TaskService> {
@@ -58,6 +65,7 @@ pub struct App {
     background: Background,
     reload: Reload,
     authenticator: Arc<Authenticator>,
+    limiter: Arc<Limiter>,
     repository: Arc<dyn TaskRepository>,
     tasks: TaskService,
     limits: RequestLimits,
@@ -141,6 +149,10 @@ impl App {
                 authenticator
             }),
             stand_in: None,
+            limiter: Arc::new(Limiter::new(
+                config.limits.limits(),
+                usize::from(config.store.max_connections).max(FEWEST_READS),
+            )),
             repository,
             limits: RequestLimits {
                 body: usize::try_from(config.server.body_limit.as_u64()).unwrap_or(usize::MAX),
@@ -151,7 +163,7 @@ impl App {
 
     /// The routes.
     fn routes(&self) -> Router {
-        let console = AuthLayer::new(Arc::clone(&self.authenticator));
+        let console = AuthLayer::new(Arc::clone(&self.authenticator), Arc::clone(&self.limiter));
         let routes = calls()
             // Around each call alone: an unknown path is 404 to everybody.
             .routes(|access, route| match access {
@@ -198,10 +210,28 @@ impl App {
         self.background.tasks()
     }
 
-    /// Has what is reloadable read its files anew: the user directory.
+    /// Has what is reloadable read its files anew: the user directory and, once
+    /// [watched](App::watch), the configuration.
     #[must_use]
     pub fn reload(&self) -> Reload {
         self.reload.clone()
+    }
+
+    /// Watches what the settings came from: credentials and limits that change
+    /// there change here. `in_force` are the settings that the service was built
+    /// with.
+    pub fn watch(&self, source: Source, in_force: Config) {
+        let mut settings = Settings::new(
+            source,
+            in_force,
+            Arc::clone(&self.authenticator),
+            Arc::clone(&self.limiter),
+            self.reload.clone(),
+        );
+        let (tasks, stop) = (self.background.tasks(), self.background.token());
+        reload::watch(&self.reload, &tasks, stop, move |occasion| {
+            settings.look(occasion);
+        });
     }
 
     /// Ends all but the listener: closes the store, which finishes what was

@@ -9,7 +9,7 @@ use csv::ByteRecord;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::reload::{self, Contents, Files, Reload};
+use crate::reload::{self, Contents, Files, Occasion, Outcome, Reload, What};
 use crate::task::Identifier;
 use crate::task::service::UserNames;
 
@@ -82,21 +82,25 @@ impl Directory {
         stop: CancellationToken,
     ) -> Self {
         let directory = Self::default();
-        let files = Files::new(vec![file.clone()], FILE_LIMIT);
-        let loaded = directory.clone();
-        reload::watch(files, reload, tasks, stop, move |contents| {
-            loaded.load(&file, contents);
-        });
+        let mut files = Files::new(vec![file.clone()], FILE_LIMIT);
+        let (loaded, counts) = (directory.clone(), reload.clone());
+        let mut look = move |occasion| {
+            if let Some(contents) = files.look(occasion) {
+                counts.note(What::Directory, loaded.load(&file, contents));
+            }
+        };
+        look(Occasion::Periodic);
+        reload::watch(reload, tasks, stop, look);
         directory
     }
 
-    fn load(&self, file: &Path, contents: Contents) {
+    fn load(&self, file: &Path, contents: Contents) -> Outcome {
         let _span = tracing::info_span!("user_directory", file = %file.display()).entered();
         let contents = match contents {
             Ok(contents) => contents,
             Err(unreadable) => {
                 tracing::warn!(error = %unreadable.error, "the user directory is not readable");
-                return;
+                return Outcome::Refused;
             }
         };
         match read(&contents.concat()) {
@@ -107,9 +111,11 @@ impl Directory {
                 let users = names.len();
                 *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
                 tracing::info!(users, left_out, "user directory loaded");
+                Outcome::Loaded
             }
             Err(error) => {
                 tracing::warn!(%error, "the user directory is damaged; the names stay as they are");
+                Outcome::Refused
             }
         }
     }

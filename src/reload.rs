@@ -8,6 +8,8 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -18,14 +20,96 @@ use tokio_util::task::TaskTracker;
 /// How often the files are looked at.
 const PERIOD: Duration = Duration::from_secs(5);
 
-/// Has everything that is reloadable read its files anew. Cheap to clone.
+/// How long a file stays as it is that is written to its end, and how often that is
+/// waited for.
+const ROUND: Duration = Duration::from_millis(50);
+const MOST_ROUNDS: u32 = 20;
+
+/// Has everything that is reloadable read its files anew, and counts what came of
+/// it. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Reload(watch::Sender<()>);
+pub struct Reload {
+    asked: watch::Sender<()>,
+    counts: Arc<[[AtomicU64; 2]; What::ALL.len()]>,
+}
+
+/// What is reloaded, each by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// Credentials and limits: what of the configuration needs no restart.
+    Configuration,
+    /// The user directory.
+    Directory,
+}
+
+impl What {
+    /// All there is.
+    pub const ALL: [Self; 2] = [Self::Configuration, Self::Directory];
+
+    /// Its name in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::Directory => "directory",
+        }
+    }
+}
+
+/// What came of a reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// What the files hold is in force.
+    Loaded,
+    /// The files are of no use; what was in force stays.
+    Refused,
+}
+
+impl Outcome {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Loaded, Self::Refused];
+
+    /// Its name in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Loaded => "loaded",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Why files are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// Somebody has asked for a reload.
+    Asked,
+    /// It is time again.
+    Periodic,
+}
 
 impl Reload {
     /// Asks for it; what is asked while one is under way is done after it.
     pub fn ask(&self) {
-        self.0.send_replace(());
+        self.asked.send_replace(());
+    }
+
+    /// Counts what came of a reload.
+    pub fn note(&self, what: What, outcome: Outcome) {
+        if let Some(count) = self.count_of(what, outcome) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How often this came of it.
+    #[must_use]
+    pub fn count(&self, what: What, outcome: Outcome) -> u64 {
+        let count = self.count_of(what, outcome);
+        count.map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    fn count_of(&self, what: What, outcome: Outcome) -> Option<&AtomicU64> {
+        self.counts.get(what as usize)?.get(outcome as usize)
     }
 }
 
@@ -69,6 +153,36 @@ impl Files {
             limit,
             seen: None,
         }
+    }
+
+    /// Has other files watched in place of these.
+    pub fn replace(&mut self, paths: Vec<PathBuf>) {
+        if self.paths != paths {
+            self.paths = paths;
+            self.seen = None;
+        }
+    }
+
+    /// Waits, for a while, until the files do not change any more: one may be half
+    /// written. The contents, if they changed meanwhile. Blocks.
+    pub fn settle(&mut self) -> Option<Contents> {
+        let mut last = None;
+        for _ in 0..MOST_ROUNDS {
+            std::thread::sleep(ROUND);
+            match self.changed() {
+                Some(contents) => last = Some(contents),
+                None => break,
+            }
+        }
+        last
+    }
+
+    /// As [`Files::changed`]; the contents in any case where they are asked for.
+    pub fn look(&mut self, occasion: Occasion) -> Option<Contents> {
+        if occasion == Occasion::Asked {
+            self.seen = None;
+        }
+        self.changed()
     }
 
     /// The contents, or why there are none; nothing if that is as it was the
@@ -117,35 +231,28 @@ fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Hands the contents of the files to `take`: at once, before this returns, and
-/// then in `tasks`, until `stop`, when they have changed and whenever a reload is
-/// asked for. `take` may block.
+/// Has `look` look at its files: in `tasks`, until `stop`, periodically and whenever
+/// a reload is asked for. `look` may block.
 pub fn watch(
-    mut files: Files,
     reload: &Reload,
     tasks: &TaskTracker,
     stop: CancellationToken,
-    mut take: impl FnMut(Contents) + Send + 'static,
+    mut look: impl FnMut(Occasion) + Send + 'static,
 ) {
-    let mut asked = reload.0.subscribe();
-    if let Some(contents) = files.changed() {
-        take(contents);
-    }
+    let mut asked = reload.asked.subscribe();
     let blocking = tasks.clone();
     tasks.spawn(stop.run_until_cancelled_owned(async move {
         loop {
-            tokio::select! {
-                () = tokio::time::sleep(PERIOD) => {}
-                Ok(()) = asked.changed() => files.seen = None,
-            }
-            let look = move || {
-                if let Some(contents) = files.changed() {
-                    take(contents);
-                }
-                (files, take)
+            let occasion = tokio::select! {
+                () = tokio::time::sleep(PERIOD) => Occasion::Periodic,
+                Ok(()) = asked.changed() => Occasion::Asked,
             };
-            match blocking.spawn_blocking(look).await {
-                Ok(returned) => (files, take) = returned,
+            let looked = blocking.spawn_blocking(move || {
+                look(occasion);
+                look
+            });
+            match looked.await {
+                Ok(returned) => look = returned,
                 Err(error) => {
                     tracing::error!(%error, "files are no longer watched for changes");
                     return;
@@ -247,11 +354,13 @@ mod tests {
         let (taken, contents) = mpsc::channel();
         let (reload, tasks) = (Reload::default(), TaskTracker::new());
         let stop = CancellationToken::new();
-        let files = Files::new(vec![file], 3);
-        watch(files, &reload, &tasks, stop.clone(), move |contents| {
-            taken.send(contents.unwrap()).unwrap();
+        let mut files = Files::new(vec![file], 3);
+        assert_eq!(files.changed().unwrap().unwrap(), [b"one"]);
+        watch(&reload, &tasks, stop.clone(), move |occasion| {
+            if let Some(contents) = files.look(occasion) {
+                taken.send(contents.unwrap()).unwrap();
+            }
         });
-        assert_eq!(contents.try_recv().unwrap(), [b"one"]);
         for _ in 0..2 {
             reload.ask();
             let again = tokio::task::block_in_place(|| contents.recv_timeout(LIMIT));

@@ -14,6 +14,7 @@ const ROOM: usize = 64 * 1024;
 pub(crate) struct Client {
     stream: TcpStream,
     server: SocketAddr,
+    token: &'static str,
     received: Vec<u8>,
 }
 
@@ -26,13 +27,15 @@ pub(crate) struct Answer<'a> {
 }
 
 impl Client {
-    pub(crate) fn connect(server: SocketAddr) -> Result<Self, Box<dyn Error>> {
+    /// Connects, to call with this bearer token.
+    pub(crate) fn connect(server: SocketAddr, token: &'static str) -> Result<Self, Box<dyn Error>> {
         let stream = TcpStream::connect_timeout(&server, TIMEOUT)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         Ok(Self {
             stream,
             server,
+            token,
             received: vec![0; ROOM],
         })
     }
@@ -41,9 +44,10 @@ impl Client {
     pub(crate) fn get(&mut self, path: &str) -> Result<Answer<'_>, Box<dyn Error>> {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\nX-User-Id: 1505084218764547200\r\nX-Date: {}\r\n\
-             Authorization: Bearer bench-token\r\n\r\n",
+             Authorization: Bearer {}\r\n\r\n",
             self.server,
             jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"),
+            self.token,
         );
         let sent = Instant::now();
         self.stream.write_all(request.as_bytes())?;

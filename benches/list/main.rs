@@ -10,6 +10,7 @@
 //! ```text
 //! cargo bench --bench list               # about two minutes, 3 GB of disk
 //! cargo bench --bench list -- --smoke    # does the harness work?
+//! cargo bench --bench list -- --fairness # one caller at full speed beside another
 //! ```
 //!
 //! With `KOOTASK_BENCH_KEEP=1` the larger stores stay in the target directory
@@ -42,6 +43,7 @@ mod process;
 mod request;
 
 mod client;
+mod fairness;
 mod fill;
 mod operation;
 mod population;
@@ -72,7 +74,13 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let done = match arguments.split_first() {
         Some((first, rest)) if first == load::SUBCOMMAND => load::main(rest),
-        _ => Settings::read(&arguments).and_then(|settings| bench(&settings)),
+        _ => Settings::read(&arguments).and_then(|settings| {
+            if settings.fairness {
+                measure_fairness(&settings)
+            } else {
+                bench(&settings)
+            }
+        }),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -95,15 +103,22 @@ struct Settings {
     create_rounds: usize,
     create_warm_up: Duration,
     create_window: Duration,
+    /// Whether it is fairness that is measured, and nothing else.
+    fairness: bool,
+    /// The reads of the modest caller, alone and once more.
+    fair_requests: usize,
+    /// The connections of the greedy one.
+    greedy_connections: usize,
 }
 
 impl Settings {
     /// From the command line and the environment.
     fn read(arguments: &[String]) -> Result<Self, Box<dyn Error>> {
-        let mut smoke = false;
+        let (mut smoke, mut fairness) = (false, false);
         for argument in arguments {
             match argument.as_str() {
                 "--smoke" => smoke = true,
+                "--fairness" => fairness = true,
                 // What cargo passes to every bench.
                 "--bench" => {}
                 other => return Err(format!("no such argument: {other}").into()),
@@ -119,6 +134,9 @@ impl Settings {
                 create_rounds: 1,
                 create_warm_up: Duration::from_millis(200),
                 create_window: Duration::from_millis(300),
+                fairness,
+                fair_requests: 100,
+                greedy_connections: 16,
             });
         }
         Ok(Self {
@@ -129,6 +147,9 @@ impl Settings {
             create_rounds: 6,
             create_warm_up: Duration::from_millis(500),
             create_window: Duration::from_secs(2),
+            fairness,
+            fair_requests: 5_000,
+            greedy_connections: 512,
         })
     }
 }
@@ -146,15 +167,23 @@ struct Contender {
     creates: Vec<Window>,
 }
 
+/// A folder below the target directory, gone after use: a store on a tmpfs would be
+/// no store.
+fn temporary() -> std::io::Result<tempfile::TempDir> {
+    tempfile::Builder::new()
+        .prefix("bench-list-")
+        .tempdir_in(Path::new(env!("CARGO_TARGET_TMPDIR")))
+}
+
+fn measure_fairness(settings: &Settings) -> Result<(), Box<dyn Error>> {
+    fairness::bench(settings, temporary()?.path())
+}
+
 /// Measures everything and prints the report.
 fn bench(settings: &Settings) -> Result<(), Box<dyn Error>> {
-    // Below the target directory: a store on a tmpfs would be no store.
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let temporary = tempfile::Builder::new()
-        .prefix("bench-list-")
-        .tempdir_in(target)?;
+    let temporary = temporary()?;
     let stores = if settings.keep {
-        target.join("bench-list")
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-list")
     } else {
         temporary.path().to_owned()
     };
@@ -228,7 +257,7 @@ fn read(settings: &Settings, contenders: &mut [Contender]) -> Result<(), Box<dyn
     let mut random = rand::rng();
     let mut clients = Vec::new();
     for contender in &*contenders {
-        clients.push(Client::connect(contender.server.address)?);
+        clients.push(Client::connect(contender.server.address, "bench-token")?);
     }
     for round in 0..=settings.rounds {
         for (nth, operation) in OPERATIONS.iter().enumerate() {

@@ -1,5 +1,8 @@
 //! The decision whether a request is who it says it is.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
 
@@ -28,7 +31,7 @@ pub enum AuthMode {
 pub struct Authenticator {
     mode: AuthMode,
     clock_skew: SignedDuration,
-    credentials: Credentials,
+    credentials: ArcSwap<Credentials>,
     clock: SharedClock,
     /// Of the stand-in `kootask dev`: the key of its apps.
     stand_in_key: Option<SigningKey>,
@@ -63,7 +66,7 @@ impl Authenticator {
         Self {
             mode,
             clock_skew,
-            credentials,
+            credentials: ArcSwap::from_pointee(credentials),
             clock,
             stand_in_key: None,
             stand_in_worker: STAND_IN_WORKER.parse().ok(),
@@ -75,6 +78,12 @@ impl Authenticator {
     pub fn in_the_stand_in(mut self) -> Self {
         self.stand_in_key = Some(stand_in::key());
         self
+    }
+
+    /// Puts other credentials in the place of those it knows. A request is checked
+    /// with the ones or the others.
+    pub fn replace_credentials(&self, credentials: Credentials) {
+        self.credentials.store(Arc::new(credentials));
     }
 
     /// Checks all but a signature. The credential of a token that is known is noted
@@ -110,8 +119,9 @@ impl Authenticator {
         now: Timestamp,
         context: &RequestContext,
     ) -> Result<Admitted, ApiError> {
-        let Some((token, name)) = self.credentials.token(token) else {
-            if self.credentials.worker(token).is_some() {
+        let credentials = self.credentials.load();
+        let Some((token, name)) = credentials.token(token) else {
+            if credentials.worker(token).is_some() {
                 return Err(ApiError::Unauthenticated("a worker's token".into()));
             }
             let mut admitted = self.without_credential("unknown token")?;
@@ -148,8 +158,9 @@ impl Authenticator {
             Authorization::Absent => return self.stand_in_worker("no credential"),
             Authorization::Signature(_) => return Err(refused("a signature, of a worker")),
         };
-        let Some(worker) = self.credentials.worker(token) else {
-            return match self.credentials.token(token) {
+        let credentials = self.credentials.load();
+        let Some(worker) = credentials.worker(token) else {
+            return match credentials.token(token) {
                 Some(_) => Err(refused("a token that is no worker's")),
                 None => self.stand_in_worker("unknown token"),
             };
@@ -228,6 +239,7 @@ impl Authenticator {
             .ok_or_else(|| refused("a signed header is absent or repeated"))?;
         let text = string_to_sign(&canonical);
         self.credentials
+            .load()
             .verify(&presented.app_id, &text, &presented.signature)
             .cloned()
             .or_else(|| self.stand_in_app(presented, &text))

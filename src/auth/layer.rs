@@ -3,7 +3,8 @@
 //! It checks the app-auth headers and the credential in the order of `api.md`:
 //! form first (400), then the credential (401, 403). A request that passes
 //! carries its [`Caller`] as an extension. A signed body is read here, once,
-//! within the request's size and time limits, and handed on.
+//! within the request's size and time limits, and handed on. Who is admitted is held
+//! to the [limits](super::limits).
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,7 +19,9 @@ use tower::{Layer, Service};
 
 use super::authenticator::{Admitted, Presented};
 use super::headers::AppAuthHeaders;
+use super::limits::Limiter;
 use super::{Authenticator, Caller, Signed};
+use crate::task::Identifier;
 use crate::web::body;
 use crate::web::context::RequestContext;
 use crate::web::error::ApiError;
@@ -33,7 +36,7 @@ use crate::web::error::ApiError;
 /// # use http::{Request, StatusCode};
 /// # use jiff::{SignedDuration, Timestamp};
 /// # use kootask::auth::{AuthMode, Authenticator, Caller, Credentials, Token, TokenDigest};
-/// # use kootask::auth::layer::AuthLayer;
+/// # use kootask::auth::{layer::AuthLayer, limits::{Limiter, Limits}};
 /// # use kootask::task::{Identifier, clock::SystemClock};
 /// # use kootask::web::{context::RequestLimits, envelope::EnvelopeLayer};
 /// # use tower::{ServiceBuilder, ServiceExt};
@@ -57,7 +60,10 @@ use crate::web::error::ApiError;
 ///         body: 16 * 1024,
 ///         timeout: Duration::from_secs(10),
 ///     }))
-///     .layer(AuthLayer::new(Arc::new(authenticator)))
+///     .layer(AuthLayer::new(
+///         Arc::new(authenticator),
+///         Arc::new(Limiter::new(Limits::default(), 8)),
+///     ))
 ///     .service(Router::new().route("/", get(whoami)));
 ///
 /// let request = |token: &str| {
@@ -78,13 +84,17 @@ use crate::web::error::ApiError;
 #[derive(Clone)]
 pub struct AuthLayer {
     authenticator: Arc<Authenticator>,
+    limiter: Arc<Limiter>,
 }
 
 impl AuthLayer {
-    /// A layer that asks `authenticator`.
+    /// A layer that asks `authenticator`, then `limiter`.
     #[must_use]
-    pub const fn new(authenticator: Arc<Authenticator>) -> Self {
-        Self { authenticator }
+    pub const fn new(authenticator: Arc<Authenticator>, limiter: Arc<Limiter>) -> Self {
+        Self {
+            authenticator,
+            limiter,
+        }
     }
 }
 
@@ -94,6 +104,7 @@ impl<S> Layer<S> for AuthLayer {
     fn layer(&self, inner: S) -> Auth<S> {
         Auth {
             authenticator: Arc::clone(&self.authenticator),
+            limiter: Arc::clone(&self.limiter),
             inner,
         }
     }
@@ -103,6 +114,7 @@ impl<S> Layer<S> for AuthLayer {
 #[derive(Clone)]
 pub struct Auth<S> {
     authenticator: Arc<Authenticator>,
+    limiter: Arc<Limiter>,
     inner: S,
 }
 
@@ -121,23 +133,30 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let authenticator = Arc::clone(&self.authenticator);
+        let limiter = Arc::clone(&self.limiter);
         // The instance that was polled ready is the one that must be called.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
-            match authenticate(&authenticator, request).await {
-                Ok(request) => inner.call(request).await,
+            let admitted = async {
+                let (request, credential) = authenticate(&authenticator, request).await?;
+                let admission = limiter.admit(request.method(), credential.as_ref()).await?;
+                Ok::<_, ApiError>((request, admission))
+            };
+            match admitted.await {
+                Ok((request, _admission)) => inner.call(request).await,
                 Err(error) => Ok(error.into_response()),
             }
         })
     }
 }
 
-/// The request with its [`Caller`], or why it is refused.
+/// The request with its [`Caller`], and the name of the credential, or why it is
+/// refused.
 async fn authenticate(
     authenticator: &Authenticator,
     request: Request<Body>,
-) -> Result<Request<Body>, ApiError> {
+) -> Result<(Request<Body>, Option<Identifier>), ApiError> {
     let (mut parts, mut request_body) = request.into_parts();
     let context = RequestContext::of(&parts.extensions)?;
     let claimed = AppAuthHeaders::read(&parts, context.trace_id_violation())?;
@@ -165,8 +184,8 @@ async fn authenticate(
     parts.extensions.insert(Caller {
         tenant_id,
         user_id: claimed.user_id,
-        credential,
+        credential: credential.clone(),
         signed,
     });
-    Ok(Request::from_parts(parts, request_body))
+    Ok((Request::from_parts(parts, request_body), credential))
 }

@@ -8,6 +8,7 @@ mod authorization;
 mod credentials;
 mod headers;
 pub mod layer;
+pub mod limits;
 mod requirements;
 pub mod signature;
 pub mod stand_in;

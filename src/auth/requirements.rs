@@ -1,5 +1,7 @@
 //! What a call asks of who makes it, as the OpenAPI document tells it.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::json;
 use utoipa::openapi::path::Parameter;
@@ -58,6 +60,7 @@ fn console() -> Requirements {
             .chain([
                 ApiError::DateOutsideWindow(outside_window().into()),
                 ApiError::Forbidden,
+                ApiError::TooManyRequests(Duration::from_secs(1)),
             ])
             .collect(),
     }

@@ -9,7 +9,7 @@ use super::serve::serve;
 use super::setting_argument::SettingArgument;
 use crate::api;
 use crate::auth::stand_in::{self, APP_ID, APP_SECRET};
-use crate::config::{AppConfig, Argument, Config, Defaults};
+use crate::config::{AppConfig, Argument, Config, Defaults, Source};
 use crate::logging;
 
 /// The arguments of `kootask dev`.
@@ -36,15 +36,19 @@ pub(super) struct Dev {
 impl Dev {
     pub(super) fn run(self) -> Result<(), CommandError> {
         let arguments = [self.listen, self.store, self.progress, self.seed];
-        let arguments = arguments.into_iter().flatten();
-        let mut config = Config::load(self.config.as_deref(), Defaults::Dev, arguments)?;
-        config.auth.apps.push(AppConfig {
-            app_id: APP_ID.parse()?,
-            tenant_id: stand_in::tenant(),
-            app_secret: APP_SECRET.into(),
-        });
+        let source = Source {
+            file: self.config,
+            defaults: Defaults::Dev,
+            arguments: arguments.into_iter().flatten().collect(),
+            apps: vec![AppConfig {
+                app_id: APP_ID.parse()?,
+                tenant_id: stand_in::tenant(),
+                app_secret: APP_SECRET.into(),
+            }],
+        };
+        let config = source.load().config?;
         let _guard = logging::start()?;
-        serve(&config, |address| {
+        serve(config.clone(), source, |address| {
             // A stand-in whose words nobody hears serves all the same.
             let _ = writeln!(std::io::stderr(), "{}", banner(address, &config));
         })

@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::CommandError;
 use crate::app::App;
 use crate::auth::AuthMode;
-use crate::config::{Config, Defaults};
+use crate::config::{Config, Defaults, Source};
 use crate::logging;
 use crate::reload::Reload;
 use crate::server::{Server, Timing};
@@ -57,7 +57,13 @@ To try the service without credentials, run «kootask dev».";
 
 impl Serve {
     pub(super) fn run(self) -> Result<(), CommandError> {
-        let config = Config::load(self.config.as_deref(), Defaults::Serve, [])?;
+        let source = Source {
+            file: self.config,
+            defaults: Defaults::Serve,
+            arguments: Vec::new(),
+            apps: Vec::new(),
+        };
+        let config = source.load().config?;
         require_credential(&config)?;
         if config.lets_a_network_in() && !self.accept_any_from_network {
             let listen = config.server.listen;
@@ -73,23 +79,23 @@ impl Serve {
         for warning in config.warnings(Timestamp::now()) {
             tracing::warn!("{warning}");
         }
-        serve(&config, |_| ())
+        serve(config, source, |_| ())
     }
 }
 
 /// Refuses a configuration under which nobody could call.
 pub(super) fn require_credential(config: &Config) -> Result<(), CommandError> {
-    let auth = &config.auth;
-    if auth.mode == AuthMode::Verify && auth.apps.is_empty() && auth.tokens.is_empty() {
+    if config.auth.mode == AuthMode::Verify && config.auth.has_no_credential() {
         return Err(NO_CREDENTIAL.into());
     }
     Ok(())
 }
 
 /// Runs the service until SIGTERM or SIGINT; `listening` is told its address.
-/// SIGHUP reloads what is reloadable.
+/// `source` is watched, and SIGHUP reloads what is reloadable.
 pub(super) fn serve(
-    config: &Config,
+    config: Config,
+    source: Source,
     listening: impl FnOnce(SocketAddr),
 ) -> Result<(), CommandError> {
     if config.server.ops_listen.is_some() {
@@ -104,12 +110,13 @@ pub(super) fn serve(
         // From here on it ends nothing, though there is nothing to reload yet.
         let hangup = signal(SignalKind::hangup())?;
         let app = tokio::select! {
-            app = App::build(config, Arc::new(SystemClock)) => app?,
+            app = App::build(&config, Arc::new(SystemClock)) => app?,
             // It can wait for a database.
             () = &mut stop => return Ok(()),
         };
         let reload = app.reload();
-        let server = bind(app, config).await?;
+        app.watch(source, config.clone());
+        let server = bind(app, &config).await?;
         let address = server.address()?;
         listening(address);
         tracing::info!(target: logging::READY, %address, "ready");

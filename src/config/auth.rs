@@ -135,6 +135,19 @@ impl WorkerConfig {
 }
 
 impl AuthConfig {
+    /// Whether nobody could call where a credential is required.
+    #[must_use]
+    pub const fn has_no_credential(&self) -> bool {
+        self.apps.is_empty() && self.tokens.is_empty()
+    }
+
+    /// Takes the credentials of another configuration in place of its own.
+    pub fn replace_credentials(&mut self, other: Self) {
+        self.apps = other.apps;
+        self.tokens = other.tokens;
+        self.workers = other.workers;
+    }
+
     /// The credentials, ready to check with.
     #[must_use]
     pub fn credentials(&self) -> Credentials {

@@ -8,12 +8,14 @@ mod auth;
 mod dev;
 mod directory;
 mod id;
+mod limits;
 mod names;
 mod reading;
 mod reference;
 mod secret;
 mod section;
 mod server;
+mod source;
 mod store;
 mod tasks;
 mod tree;
@@ -21,25 +23,23 @@ mod value;
 mod warnings;
 
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use self::auth::{AppConfig, AuthConfig, TokenConfig};
 pub use self::dev::DevConfig;
 pub use self::directory::DirectoryConfig;
 pub use self::id::IdConfig;
+pub use self::limits::LimitsConfig;
 pub use self::reading::Mistake;
 use self::reading::{Reading, Table};
 pub use self::secret::{read_secret, secret_of};
 use self::section::{Section, section};
 pub use self::server::ServerConfig;
+pub use self::source::{Loaded, Source};
 pub use self::store::StoreConfig;
 pub use self::tasks::TasksConfig;
 pub use self::tree::Place;
 use self::tree::{Content, Entries, Node};
-
-/// The most bytes of a configuration file.
-const MOST_FILE_BYTES: u64 = 1024 * 1024;
 
 section! {
     /// The settings in force.
@@ -54,6 +54,8 @@ section! {
         pub tasks: TasksConfig,
         /// `[directory]`
         pub directory: DirectoryConfig,
+        /// `[limits]`
+        pub limits: LimitsConfig,
         /// `[auth]`
         pub auth: AuthConfig,
         /// `[dev]`
@@ -95,8 +97,11 @@ impl Argument {
     pub fn problem(&self) -> Option<String> {
         let mut entries = Entries::new();
         tree::add_argument(&mut entries, self.key, self.node());
-        let (_, mistakes) = Config::judge(entries, Defaults::Dev);
-        let mistake = mistakes.into_iter().find(|mistake| mistake.key == self.key);
+        let (_, reading) = Config::judge(entries, Defaults::Dev);
+        let mistake = reading
+            .mistakes
+            .into_iter()
+            .find(|mistake| mistake.key == self.key);
         mistake.map(|mistake| mistake.problem)
     }
 
@@ -165,15 +170,14 @@ impl Config {
         defaults: Defaults,
         arguments: impl IntoIterator<Item = Argument>,
     ) -> Result<Self, ConfigError> {
-        let mut entries = match file {
-            Some(path) => tree::of_toml(&text_of(path)?, Some(path))?,
-            None => Entries::new(),
-        };
-        tree::add_environment(&mut entries, std::env::vars_os())?;
-        for argument in arguments {
-            tree::add_argument(&mut entries, argument.key, argument.node());
+        Source {
+            file: file.map(Path::to_owned),
+            defaults,
+            arguments: arguments.into_iter().collect(),
+            apps: Vec::new(),
         }
-        Self::of(entries, defaults)
+        .load()
+        .config
     }
 
     /// As [`Config::load`], from the text of a file and without environment.
@@ -182,7 +186,7 @@ impl Config {
     ///
     /// As [`Config::load`].
     pub fn from_toml(text: &str, defaults: Defaults) -> Result<Self, ConfigError> {
-        Self::of(tree::of_toml(text, None)?, defaults)
+        Self::of(tree::of_toml(text, None)?, defaults).config
     }
 
     /// The reference of every key, as a file that changes nothing.
@@ -191,43 +195,37 @@ impl Config {
         reference::reference(Self::KEYS)
     }
 
-    fn of(entries: Entries, defaults: Defaults) -> Result<Self, ConfigError> {
-        match Self::judge(entries, defaults) {
-            (Some(config), mistakes) if mistakes.is_empty() => Ok(config),
-            (_, mistakes) => Err(ConfigError::Invalid(InvalidSettings(mistakes))),
+    /// The keys whose values differ from those of `other`: a list, such as
+    /// `auth.apps`, as one.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let mut keys = Vec::new();
+        Section::differences(self, other, "", &mut keys);
+        keys
+    }
+
+    fn of(entries: Entries, defaults: Defaults) -> Loaded {
+        let (config, reading) = Self::judge(entries, defaults);
+        let config = match config {
+            Some(config) if reading.mistakes.is_empty() => Ok(config),
+            _ => Err(ConfigError::Invalid(InvalidSettings(reading.mistakes))),
+        };
+        Loaded {
+            config,
+            files: reading.files,
         }
     }
 
-    fn judge(entries: Entries, defaults: Defaults) -> (Option<Self>, Vec<Mistake>) {
+    fn judge(entries: Entries, defaults: Defaults) -> (Option<Self>, Reading) {
         let mut reading = Reading {
             defaults,
             all_keys: Self::KEYS,
             mistakes: Vec::new(),
+            files: Vec::new(),
         };
         let config = <Self as Section>::read(Table::top(entries, &mut reading));
-        (config, reading.mistakes)
+        (config, reading)
     }
-}
-
-/// The text of a configuration file, which may also be a pipe.
-fn text_of(path: &Path) -> Result<String, ConfigError> {
-    let unreadable = |problem: String| ConfigError::Unreadable {
-        path: path.to_owned(),
-        problem,
-    };
-    let mut text = String::new();
-    std::fs::File::open(path)
-        .and_then(|file| {
-            file.take(MOST_FILE_BYTES.saturating_add(1))
-                .read_to_string(&mut text)
-        })
-        .map_err(|error| unreadable(error.to_string()))?;
-    if u64::try_from(text.len()).is_ok_and(|length| length > MOST_FILE_BYTES) {
-        return Err(unreadable(format!(
-            "it has more than {MOST_FILE_BYTES} bytes"
-        )));
-    }
-    Ok(text)
 }
 
 impl fmt::Display for Config {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use super::Defaults;
 use super::names;
@@ -40,6 +41,8 @@ pub(super) struct Reading {
     /// All keys there are, to see what a misspelt one was meant to be.
     pub(super) all_keys: &'static [Key],
     pub(super) mistakes: Vec<Mistake>,
+    /// The files of secrets, readable or not.
+    pub(super) files: Vec<PathBuf>,
 }
 
 /// A table that is being read.
@@ -88,6 +91,11 @@ impl<'a> Table<'a> {
             let place = Place::Default;
             Some(Node { place, content })
         })
+    }
+
+    /// Notes a file that a setting is in.
+    pub(super) fn note_file(&mut self, path: &Path) {
+        self.reading.files.push(path.to_owned());
     }
 
     /// Where the setting of this name was given.

@@ -32,6 +32,10 @@ impl Value for SecretText {
         let length = self.0.expose_secret().len();
         format!("[REDACTED, {length} bytes]").into()
     }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.0.expose_secret() == other.0.expose_secret()
+    }
 }
 
 /// A secret that may be absent: as text under its key, or under that key and
@@ -49,6 +53,7 @@ impl Field for Option<SecretString> {
                 .map(|SecretText(secret)| Some(secret)),
             (None, Some(node)) => {
                 let path: PathBuf = table.value(key, &file_name, node)?;
+                table.note_file(&path);
                 read_secret(&path)
                     .map_err(|problem| {
                         table.mistake(&file_name, format!("{} {problem}", nameable(&path)));
@@ -68,6 +73,11 @@ impl Field for Option<SecretString> {
             secret.write(name, table);
         }
     }
+
+    fn differences(&self, other: &Self, path: &str, keys: &mut Vec<String>) {
+        let text = |secret: &Self| secret.clone().map(SecretText);
+        text(self).differences(&text(other), path, keys);
+    }
 }
 
 /// A secret that must be given.
@@ -85,6 +95,10 @@ impl Field for SecretString {
 
     fn write(&self, name: &str, table: &mut toml::Table) {
         SecretText(self.clone()).write(name, table);
+    }
+
+    fn differences(&self, other: &Self, path: &str, keys: &mut Vec<String>) {
+        SecretText(self.clone()).differences(&SecretText(other.clone()), path, keys);
     }
 }
 

@@ -22,6 +22,9 @@ pub(super) trait Section: Sized {
 
     /// The settings as TOML, with secrets redacted.
     fn written(&self) -> toml::Table;
+
+    /// Adds the keys, below `path`, whose values differ from those of `other`.
+    fn differences(&self, other: &Self, path: &str, keys: &mut Vec<String>);
 }
 
 /// What is declared of a key.
@@ -77,6 +80,24 @@ pub(super) trait Field: Sized {
     fn read(table: &mut Table<'_>, key: &'static Key) -> Option<Self>;
 
     fn write(&self, name: &str, table: &mut toml::Table);
+
+    /// Adds the keys, at `path` or below, whose values differ from those of `other`:
+    /// what is written differently.
+    fn differences(&self, other: &Self, path: &str, keys: &mut Vec<String>) {
+        let written = |field: &Self| {
+            let mut table = toml::Table::new();
+            field.write("", &mut table);
+            table
+        };
+        add_if(written(self) != written(other), path, keys);
+    }
+}
+
+/// Adds `path` if it is of a difference.
+fn add_if(differs: bool, path: &str, keys: &mut Vec<String>) {
+    if differs {
+        keys.push(path.to_owned());
+    }
 }
 
 /// A key with a default, or one that must be given.
@@ -94,6 +115,10 @@ impl<T: Value> Field for T {
 
     fn write(&self, name: &str, table: &mut toml::Table) {
         table.insert(name.to_owned(), self.written());
+    }
+
+    fn differences(&self, other: &Self, path: &str, keys: &mut Vec<String>) {
+        add_if(!self.is_same(other), path, keys);
     }
 }
 
@@ -113,6 +138,14 @@ impl<T: Value> Field for Option<T> {
             value.write(name, table);
         }
     }
+
+    fn differences(&self, other: &Self, path: &str, keys: &mut Vec<String>) {
+        let is_same = match (self, other) {
+            (Some(one), Some(other)) => one.is_same(other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        add_if(!is_same, path, keys);
+    }
 }
 
 /// A list of tables.
@@ -129,6 +162,15 @@ impl<T: Section> Field for Vec<T> {
             let entries = self.iter().map(|entry| entry.written().into()).collect();
             table.insert(name.to_owned(), toml::Value::Array(entries));
         }
+    }
+
+    fn differences(&self, other: &Self, path: &str, keys: &mut Vec<String>) {
+        let mut within = Vec::new();
+        for (one, other) in self.iter().zip(other) {
+            one.differences(other, path, &mut within);
+        }
+        let differs = self.len() != other.len() || !within.is_empty();
+        add_if(differs, path, keys);
     }
 }
 
@@ -215,6 +257,21 @@ macro_rules! section {
                 $($crate::config::section::Field::write(&self.$field, stringify!($field), &mut table);)*
                 table
             }
+
+            fn differences(&self, other: &Self, path: &str, keys: &mut Vec<String>) {
+                $(
+                    let key = match path {
+                        "" => stringify!($field).to_owned(),
+                        path => format!("{path}.{}", stringify!($field)),
+                    };
+                    $crate::config::section::Field::differences(
+                        &self.$field,
+                        &other.$field,
+                        &key,
+                        keys,
+                    );
+                )*
+            }
         }
 
         /// A table within another.
@@ -238,6 +295,10 @@ macro_rules! section {
                 if !section.is_empty() {
                     table.insert(name.to_owned(), section.into());
                 }
+            }
+
+            fn differences(&self, other: &Self, path: &str, keys: &mut Vec<String>) {
+                $crate::config::section::Section::differences(self, other, path, keys);
             }
         }
     };

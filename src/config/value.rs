@@ -1,6 +1,7 @@
 //! The types that a single setting may have, and how each is written.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,11 @@ pub(super) trait Value: Sized {
 
     /// The value as the file holds it.
     fn written(&self) -> toml::Value;
+
+    /// Whether `other` is the same value.
+    fn is_same(&self, other: &Self) -> bool {
+        self.written() == other.written()
+    }
 }
 
 /// Why a text is no value of a type. It never holds the text.
@@ -140,6 +146,19 @@ impl Value for u32 {
 
     fn written(&self) -> toml::Value {
         i64::from(*self).into()
+    }
+}
+
+impl Value for NonZero<u32> {
+    const FORM: Form = Form::Number;
+    const WANTED: &'static str = u16::WANTED;
+
+    fn read(text: &str) -> Result<Self, Wrong> {
+        parse(text)
+    }
+
+    fn written(&self) -> toml::Value {
+        i64::from(self.get()).into()
     }
 }
 

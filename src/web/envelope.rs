@@ -24,7 +24,7 @@ use tower::{Layer, Service};
 
 use super::answer::JSON;
 use super::context::{RequestContext, RequestLimits};
-use super::error::{self, ApiError};
+use super::error::ApiError;
 use super::framing;
 use super::language::Language;
 use super::peer::Peer;
@@ -210,10 +210,13 @@ fn write_error(response: &mut Response, error: &ApiError, language: Language) {
                 headers.append(WWW_AUTHENTICATE, challenge);
             }
         }
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-            headers.insert(RETRY_AFTER, error::RETRY_AFTER.as_secs().into());
-        }
         _ => {}
+    }
+    if let Some(wait) = error.retry_after() {
+        let seconds = wait
+            .as_secs()
+            .saturating_add(u64::from(wait.subsec_nanos() > 0));
+        headers.insert(RETRY_AFTER, seconds.max(1).into());
     }
     // The router has measured the empty body.
     headers.remove(CONTENT_LENGTH);

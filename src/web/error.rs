@@ -83,6 +83,9 @@ pub enum ApiError {
     /// The credential holds as many leases as it may.
     #[error("the credential holds too many leases")]
     TooManyLeases,
+    /// The credential makes more requests than it may, and must wait this long.
+    #[error("the credential makes more requests than limits.requests_per_second")]
+    TooManyRequests(Duration),
     /// Our fault.
     #[error("internal error: {0}")]
     Internal(Cause),
@@ -531,6 +534,7 @@ impl ApiError {
             Self::NotInThisState(TaskState::Success) => row("taskHasSucceeded", S::CONFLICT, REFUSED, "The task has ended well.", "任务已成功结束。"),
             Self::NotInThisState(TaskState::Failed) => row("taskHasFailed", S::CONFLICT, REFUSED, "The task has failed.", "任务已失败。"),
             Self::TooManyLeases => row("tooManyLeases", S::TOO_MANY_REQUESTS, REFUSED, "The credential holds as many tasks as it may.", "该凭证持有的任务数已达上限。"),
+            Self::TooManyRequests(_) => row("tooManyRequests", S::TOO_MANY_REQUESTS, REFUSED, "Too many requests. Try again later.", "请求过于频繁，请稍后重试。"),
             Self::Internal(_) => row("internal", S::INTERNAL_SERVER_ERROR, FAULT, "Internal error.", "内部错误。"),
             Self::Unavailable(_) => row("unavailable", S::SERVICE_UNAVAILABLE, FAULT, "The service is temporarily unavailable. Try again.", "服务暂不可用，请重试。"),
         }
@@ -569,6 +573,17 @@ impl ApiError {
     pub const fn message(&self, language: Language) -> &'static str {
         let row = self.row();
         language.pick(row.en, row.zh)
+    }
+
+    /// How long the client should wait before it tries again, where trying again is
+    /// worth it.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::TooManyRequests(wait) => Some(*wait),
+            Self::Unavailable(_) | Self::TooManyLeases => Some(RETRY_AFTER),
+            _ => None,
+        }
     }
 
     /// The fields at fault; empty where no field is.

@@ -12,6 +12,7 @@ mod limits;
 mod list;
 mod malformed;
 mod order;
+mod rates;
 mod recipient;
 mod result;
 mod routes;

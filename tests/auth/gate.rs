@@ -10,6 +10,7 @@ use axum::response::Response;
 use http::{Request, StatusCode};
 use jiff::SignedDuration;
 use kootask::auth::layer::AuthLayer;
+use kootask::auth::limits::{Limiter, Limits};
 use kootask::auth::signature::SigningKey;
 use kootask::auth::{App, AuthMode, Authenticator, Credentials};
 use kootask::task::{Identifier, TenantId};
@@ -42,7 +43,8 @@ impl Gate {
             Credentials::new(apps, HashMap::new()),
             TestClock::at(MOMENT),
         );
-        Self(AuthLayer::new(Arc::new(authenticator)))
+        let limiter = Limiter::new(Limits::default(), 8);
+        Self(AuthLayer::new(Arc::new(authenticator), Arc::new(limiter)))
     }
 
     /// 200 if the request is let through.

@@ -79,6 +79,20 @@ fn store_id_and_directory() -> impl Strategy<Value = String> {
     })
 }
 
+fn limits() -> impl Strategy<Value = String> {
+    let number = || option::of(1..=1_000_000_u32);
+    let line = |key: &'static str, number: Option<u32>| number.map(|n| format!("{key} = {n}"));
+    (number(), number(), number()).prop_map(move |(rate, burst, in_flight)| {
+        let burst = rate.and(burst);
+        let lines = vec![
+            line("requests_per_second", rate),
+            line("burst", burst),
+            line("in_flight", in_flight),
+        ];
+        section("limits", lines)
+    })
+}
+
 fn auth() -> impl Strategy<Value = String> {
     let mode = prop::sample::select(vec!["mode = 'verify'", "mode = 'accept-any'"]);
     let skew = (0..=900_u32).prop_map(|seconds| format!("clock_skew = '{seconds}s'"));
@@ -147,10 +161,10 @@ fn without_secrets(config: &Config) -> String {
 proptest! {
     #[test]
     fn any_valid_settings_are_read_back_as_printed(
-        server in server(), store_id_and_directory in store_id_and_directory(), auth in auth(), dev in any::<bool>(),
+        server in server(), store_id_and_directory in store_id_and_directory(), auth in auth(), limits in limits(), dev in any::<bool>(),
     ) {
         let defaults = if dev { Defaults::Dev } else { Defaults::Serve };
-        let config = Config::from_toml(&(server + &store_id_and_directory + &auth), defaults).unwrap();
+        let config = Config::from_toml(&(server + &store_id_and_directory + &limits + &auth), defaults).unwrap();
         // Nothing is left to defaults: what is printed means the same to both.
         for other in [Defaults::Serve, Defaults::Dev] {
             // But for the table that is the stand-in's alone.
@@ -178,7 +192,13 @@ proptest! {
             }
             prop_assert_eq!(again.id.node, config.id.node);
             prop_assert_eq!(&again.directory.file, &config.directory.file);
+            prop_assert_eq!(again.limits.limits(), config.limits.limits());
             prop_assert_eq!(again.auth.mode, config.auth.mode);
+            prop_assert_eq!(config.differences(&config.clone()), Vec::<String>::new());
+            // Secrets are not printed.
+            for key in again.differences(&config) {
+                prop_assert!(["auth.apps", "store.password"].contains(&key.as_str()), "{}", key);
+            }
             prop_assert_eq!(again.auth.clock_skew, config.auth.clock_skew);
         }
     }

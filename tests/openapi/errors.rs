@@ -35,6 +35,7 @@ fn errors() -> Vec<ApiError> {
         ApiError::NotInThisState(TaskState::Success),
         ApiError::NotInThisState(TaskState::Failed),
         ApiError::TooManyLeases,
+        ApiError::TooManyRequests(std::time::Duration::from_secs(1)),
         ApiError::internal(std::fmt::Error),
         ApiError::unavailable(std::fmt::Error),
     ]
@@ -62,7 +63,9 @@ fn calls(error: &ApiError) -> Vec<&'static str> {
         | ApiError::BodyTooLarge
         | ApiError::Internal(_)
         | ApiError::Unavailable(_) => [KOODRIVES, TENANTS, WORKERS, REPORTS].concat(),
-        ApiError::DateOutsideWindow(_) | ApiError::Forbidden => [KOODRIVES, TENANTS].concat(),
+        ApiError::DateOutsideWindow(_) | ApiError::Forbidden | ApiError::TooManyRequests(_) => {
+            [KOODRIVES, TENANTS].concat()
+        }
         ApiError::TaskNotFound => [&[DETAIL, RESULT, RECIPIENT], TENANTS, REPORTS].concat(),
         ApiError::RouteNotFound => [&[DETAIL, RECIPIENT], TENANTS, REPORTS].concat(),
         ApiError::UnsupportedMediaType | ApiError::UnsupportedEncoding => {

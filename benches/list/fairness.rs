@@ -1,0 +1,166 @@
+//! What one caller at full speed costs another: the reads of a modest caller, one
+//! at a time, alone and beside a greedy one, each with a credential of its own.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use hdrhistogram::Histogram;
+use kootask::auth::STAND_IN_TENANT;
+use sha2::{Digest, Sha256};
+
+use crate::Settings;
+use crate::client::Client;
+use crate::command::command;
+use crate::fill;
+use crate::operation::OPERATIONS;
+use crate::population::Population;
+use crate::process::Server;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// What the modest caller may be slowed down by, at the most.
+const BOUND: f64 = 3.0;
+const MODEST: &str = "bench-token";
+const GREEDY: &str = "greedy-token";
+
+/// Measures, and prints the report.
+pub(crate) fn bench(settings: &Settings, stores: &Path) -> Result<()> {
+    let filled = fill::fill(stores, settings.sizes[1], true)?;
+    let population = filled.population;
+    let server = start(&filled.database, stores)?;
+    println!(
+        "fairness: {} reads, closed loop of one connection; beside it {} connections that each \
+         ask for pages of 100 tasks without a pause; {} CPUs for servers and clients together",
+        settings.fair_requests,
+        settings.greedy_connections,
+        std::thread::available_parallelism()?,
+    );
+    let alone = modest(server.address, population, settings)?;
+    let greedy = Greedy::start(server.address, population, settings.greedy_connections)?;
+    greedy.wait_until_at_work();
+    let beside = modest(server.address, population, settings)?;
+    let answered = greedy.end()?;
+    server.stop()?;
+
+    println!("\n| modest caller | p50 | p99 | slowest |");
+    println!("| --- | --- | --- | --- |");
+    for (name, times) in [("alone", &alone), ("beside the greedy one", &beside)] {
+        let millis = |micros: u64| micros as f64 / 1e3;
+        println!(
+            "| {name} | {:.2} ms | {:.2} ms | {:.2} ms |",
+            millis(times.value_at_quantile(0.5)),
+            millis(times.value_at_quantile(0.99)),
+            millis(times.max()),
+        );
+    }
+    let p99 = |times: &Histogram<u64>| times.value_at_quantile(0.99).max(1) as f64;
+    println!(
+        "\np99 beside : alone = {:.2} (at most {BOUND} is meant); the greedy one was answered \
+         {answered} times",
+        p99(&beside) / p99(&alone)
+    );
+    Ok(())
+}
+
+/// The service, with a credential for each caller.
+fn start(database: &Path, folder: &Path) -> Result<Server> {
+    let config = folder.join("fairness.toml");
+    let entry = |token: &str| {
+        let digest = hex::encode(Sha256::digest(token));
+        format!("[[auth.tokens]]\ntoken_sha256 = \"{digest}\"\ntenant_id = \"{STAND_IN_TENANT}\"\n")
+    };
+    fs::write(&config, entry(MODEST) + &entry(GREEDY))?;
+    Server::start(&folder.join("fairness.log"), |listen| {
+        let mut command = command(env!("CARGO_BIN_EXE_kootask"));
+        command
+            .args(["dev", "--listen", &listen.to_string(), "--config"])
+            .arg(&config)
+            .args(["--store", &format!("sqlite://{}", database.display())]);
+        Ok(command)
+    })
+}
+
+/// The times of the modest caller's reads, in microseconds.
+fn modest(
+    server: SocketAddr,
+    population: Population,
+    settings: &Settings,
+) -> Result<Histogram<u64>> {
+    let mut random = rand::rng();
+    let mut client = Client::connect(server, MODEST)?;
+    let mut times = Histogram::new_with_bounds(1, 60_000_000, 3)?;
+    for _ in 0..settings.fair_requests {
+        let question = (OPERATIONS[0].ask)(population, &mut random);
+        let answer = client.get(&question.path)?;
+        let latency = u64::try_from(answer.latency.as_micros())?.max(1);
+        question.check(answer.status, answer.body)?;
+        times.record(latency)?;
+    }
+    Ok(times)
+}
+
+/// A caller that never waits.
+struct Greedy {
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicU64>,
+    connections: usize,
+    threads: Vec<std::thread::JoinHandle<std::result::Result<(), String>>>,
+}
+
+impl Greedy {
+    fn start(server: SocketAddr, population: Population, connections: usize) -> Result<Self> {
+        let (stop, answered) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::<AtomicU64>::default(),
+        );
+        let path = (OPERATIONS[0].ask)(population, &mut rand::rng()).path;
+        let mut threads = Vec::new();
+        for _ in 0..connections {
+            let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
+            let path = path.clone();
+            let mut client = Client::connect(server, GREEDY)?;
+            let run = move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let answer = client.get(&path).map_err(|error| error.to_string())?;
+                    // Overload is said, and no error.
+                    if answer.status == 200 {
+                        answered.fetch_add(1, Ordering::Relaxed);
+                    } else if answer.status != 503 {
+                        return Err(format!("status {}", answer.status));
+                    }
+                }
+                Ok(())
+            };
+            let thread = std::thread::Builder::new().stack_size(128 * 1024);
+            threads.push(thread.spawn(run)?);
+        }
+        Ok(Self {
+            stop,
+            answered,
+            connections,
+            threads,
+        })
+    }
+
+    fn wait_until_at_work(&self) {
+        let enough = u64::try_from(self.connections).unwrap_or(u64::MAX);
+        while self.answered.load(Ordering::Relaxed) < enough
+            && self.threads.iter().all(|thread| !thread.is_finished())
+        {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+
+    /// How often it was answered.
+    fn end(self) -> Result<u64> {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            let ended = thread.join().map_err(|_| "the greedy caller panicked")?;
+            ended.map_err(|error| format!("the greedy caller: {error}"))?;
+        }
+        Ok(self.answered.load(Ordering::Relaxed))
+    }
+}
