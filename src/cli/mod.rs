@@ -1,7 +1,9 @@
 //! The command line: one file for each subcommand.
 
+mod backup;
 mod config_check;
 mod config_default;
+mod credentials_new;
 mod dev;
 mod migrate;
 mod openapi;
@@ -29,13 +31,24 @@ enum Command {
     Serve(serve::Serve),
     /// Bring the store's schema up to date
     Migrate(migrate::Migrate),
+    /// Copy a SQLite store, also while the service runs
+    Backup(backup::Backup),
     /// Sign a request with an app secret
     Sign(sign::Sign),
     /// Print the OpenAPI document of the calls
     Openapi(openapi::OpenApi),
+    /// Work with credentials
+    #[command(subcommand)]
+    Credentials(CredentialsCommand),
     /// Work with the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum CredentialsCommand {
+    /// Make a secret, and print it once with the configuration that knows it
+    New(credentials_new::New),
 }
 
 #[derive(Debug, Subcommand)]
@@ -57,6 +70,8 @@ pub fn run() -> ExitCode {
         Some(Command::Dev(dev)) => dev.run(),
         Some(Command::Serve(serve)) => serve.run(),
         Some(Command::Migrate(migrate)) => migrate.run(),
+        Some(Command::Backup(backup)) => backup.run(),
+        Some(Command::Credentials(CredentialsCommand::New(new))) => new.run(),
         Some(Command::Sign(sign)) => sign.run(),
         Some(Command::Openapi(openapi)) => openapi.run(),
         Some(Command::Config(ConfigCommand::Check(check))) => check.run(),

@@ -1,9 +1,11 @@
 //! The command line.
 
+mod credentials;
 mod dev;
 mod help;
 mod migrate;
 mod postgres;
+mod reload;
 mod serve;
 mod sign;
 mod sign_curl;

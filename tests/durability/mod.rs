@@ -1,6 +1,7 @@
 //! What was answered is kept, and what fails says so: kills, failing storage,
 //! overload, clients that leave, and shutdown.
 
+mod backup;
 mod crash;
 mod disk_full;
 mod fsync;

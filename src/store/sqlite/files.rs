@@ -17,7 +17,7 @@ use super::database::DatabaseError;
 /// How a SQLite database begins.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// The `application_id` that the migrations set: `KooT`.
-const APPLICATION_ID: u32 = u32::from_be_bytes(*b"KooT");
+pub(super) const APPLICATION_ID: u32 = u32::from_be_bytes(*b"KooT");
 /// The size of a log's header. A log that is no longer holds nothing.
 const LOG_HEADER_BYTES: u64 = 32;
 /// What a log holds in front of each page.

@@ -9,6 +9,7 @@
 //! the indexes' young entries live in its memory; a lock on the file itself keeps
 //! others out, by whatever name they reach it.
 
+mod backup;
 mod batch;
 mod database;
 mod expiry;
@@ -30,6 +31,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection};
 use tokio::signal::unix::SignalKind;
 
+pub use self::backup::{BackupError, backup};
 use self::database::{Database, DatabaseError, Source};
 use self::files::DatabaseFile;
 pub use self::files::Lost;
