@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use hdrhistogram::Histogram;
-use kootask::auth::STAND_IN_TENANT;
+use kootask::auth::stand_in;
 use sha2::{Digest, Sha256};
 
 use crate::Settings;
@@ -70,7 +70,10 @@ fn start(database: &Path, folder: &Path) -> Result<Server> {
     let config = folder.join("fairness.toml");
     let entry = |token: &str| {
         let digest = hex::encode(Sha256::digest(token));
-        format!("[[auth.tokens]]\ntoken_sha256 = \"{digest}\"\ntenant_id = \"{STAND_IN_TENANT}\"\n")
+        format!(
+            "[[auth.tokens]]\ntoken_sha256 = \"{digest}\"\ntenant_id = \"{}\"\n",
+            stand_in::TENANT
+        )
     };
     fs::write(&config, entry(MODEST) + &entry(GREEDY))?;
     Server::start(&folder.join("fairness.log"), |listen| {
