@@ -14,6 +14,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use http::Request;
 use tokio_util::task::TaskTracker;
+use tower::util::AndThenLayer;
 use tower::{Service, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -25,7 +26,7 @@ use crate::config::{Config, Source};
 use crate::directory::Directory;
 use crate::reload::{self, Reload};
 use crate::shutdown::{self, Background};
-use crate::stand_in::{SeedError, StandIn};
+use crate::stand_in::{self, Recorder, SeedError, StandIn};
 use crate::store::{self, OpenError, StoreContext};
 use crate::task::TaskService;
 use crate::task::clock::SharedClock;
@@ -33,6 +34,7 @@ use crate::task::repository::TaskRepository;
 use crate::tenant;
 use crate::web::call::{Access, Calls};
 use crate::web::context::RequestLimits;
+use crate::web::cors::Cors;
 use crate::web::envelope::EnvelopeLayer;
 use crate::web::error::ApiError;
 use crate::worker;
@@ -167,7 +169,12 @@ impl App {
         let routes = calls()
             // Around each call alone: an unknown path is 404 to everybody.
             .routes(|access, route| match access {
-                Access::Console => route.route_layer(console.clone()),
+                Access::Console => match &self.stand_in {
+                    Some(stand_in) => route
+                        .route_layer(from_fn_with_state(stand_in.clone(), stand_in::decide))
+                        .route_layer(console.clone()),
+                    None => route.route_layer(console.clone()),
+                },
                 Access::Worker => {
                     let authenticator = Arc::clone(&self.authenticator);
                     route.route_layer(from_fn_with_state(authenticator, auth::admit_worker))
@@ -178,7 +185,15 @@ impl App {
             .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
             .with_state(self.tasks.clone());
         match &self.stand_in {
-            Some(stand_in) => routes.merge(stand_in.routes()),
+            Some(stand_in) => {
+                let recorder = Recorder {
+                    stand_in: stand_in.clone(),
+                    authenticator: Arc::clone(&self.authenticator),
+                };
+                routes
+                    .layer(from_fn_with_state(recorder, stand_in::record))
+                    .merge(stand_in.routes())
+            }
             None => routes,
         }
     }
@@ -189,7 +204,12 @@ impl App {
     where
         B: http_body::Body<Data = axum::body::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
     {
+        let stand_in = self.stand_in.as_ref();
         ServiceBuilder::new()
+            // Around all, so that a page can read errors of any layer.
+            .option_layer(stand_in.map(|stand_in| Cors::new(stand_in.is_origin_allowed())))
+            // Without the deadline of the envelope: a rule can be slower.
+            .option_layer(stand_in.map(|_| AndThenLayer::new(stand_in::conduct)))
             // Sees every request first and every answer last: it must know the
             // trace id of all there is, and give errors of all layers one form.
             .layer(EnvelopeLayer::new(self.limits))

@@ -211,6 +211,28 @@ impl Authenticator {
             .then_some(tenant_id)
     }
 
+    /// The keys that an app may sign with.
+    pub(super) fn signing_keys(&self, app_id: &Identifier) -> Vec<SigningKey> {
+        let credentials = self.credentials.load();
+        let known = credentials.keys(app_id);
+        if known.is_empty() && stand_in::tenant_of_app(app_id.as_str()).is_some() {
+            return self.stand_in_key.clone().into_iter().collect();
+        }
+        known.to_vec()
+    }
+
+    /// Another app than this, whose signature this is.
+    pub(super) fn other_app(
+        &self,
+        app_id: &Identifier,
+        string_to_sign: &str,
+        signature: &[u8; 32],
+    ) -> Option<Identifier> {
+        let credentials = self.credentials.load();
+        let signer = credentials.signer(string_to_sign, signature);
+        signer.filter(|signer| *signer != app_id).cloned()
+    }
+
     /// Checks the signature of a request whose body is hashed.
     pub(super) fn check_signature(
         &self,

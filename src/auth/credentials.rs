@@ -105,6 +105,19 @@ impl Credentials {
         app.filter(|_| verified).map(|app| &app.tenant_id)
     }
 
+    /// The keys of an app; none if there is no such app.
+    pub(super) fn keys(&self, app_id: &Identifier) -> &[SigningKey] {
+        self.apps.get(app_id).map_or(&[], |app| &app.keys)
+    }
+
+    /// The app whose signature this is.
+    pub(super) fn signer(&self, string_to_sign: &str, signature: &[u8; 32]) -> Option<&Identifier> {
+        let mut apps = self.apps.iter();
+        let signed = |key: &SigningKey| key.verifies(string_to_sign, signature);
+        apps.find(|(_, app)| app.keys.iter().any(signed))
+            .map(|(app_id, _)| app_id)
+    }
+
     /// The rights of a bearer token, and its name. It is looked up by its digest, so that the
     /// time this takes tells nothing about the tokens that exist.
     pub(super) fn token(&self, token: &str) -> Option<(&Token, Option<Identifier>)> {

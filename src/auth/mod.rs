@@ -6,6 +6,7 @@
 mod authenticator;
 mod authorization;
 mod credentials;
+mod explanation;
 mod headers;
 pub mod layer;
 pub mod limits;
@@ -23,6 +24,7 @@ use crate::web::error::ApiError;
 
 pub use self::authenticator::{AuthMode, Authenticator};
 pub use self::credentials::{App, Credentials, Token, TokenDigest};
+pub use self::explanation::Explanation;
 pub use self::requirements::requirements;
 pub use self::worker::{STAND_IN_WORKER, Worker, WorkerCaller, admit_worker};
 

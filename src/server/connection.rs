@@ -54,6 +54,7 @@ pub(super) struct Connection {
     clock: Arc<Clock>,
     waker: AtomicWaker,
     verdict: AtomicU8,
+    is_reset: AtomicBool,
     protocol: AtomicU8,
     /// Requests whose answer is not handed over in full.
     requests: AtomicU32,
@@ -81,6 +82,7 @@ impl Connection {
             clock,
             waker: AtomicWaker::new(),
             verdict: AtomicU8::new(Verdict::Stay as u8),
+            is_reset: AtomicBool::new(false),
             protocol: AtomicU8::new(Protocol::Unknown as u8),
             requests: AtomicU32::new(0),
             streams: AtomicU32::new(0),
@@ -91,6 +93,17 @@ impl Connection {
             unsent: Default::default(),
             held_up: AtomicU8::new(0),
         }
+    }
+
+    /// Ends the connection with a reset.
+    pub(super) fn reset(&self) {
+        self.is_reset.store(true, Ordering::Release);
+        self.decide(Verdict::End);
+    }
+
+    /// Whether it ends with a reset.
+    pub(super) fn is_reset(&self) -> bool {
+        self.is_reset.load(Ordering::Acquire)
     }
 
     /// Raises what shall become of the connection, and tells its task.

@@ -18,6 +18,7 @@ use super::connection::{Connection, InFlight, Verdict};
 use super::listener::Phase;
 use crate::app::HttpService;
 use crate::web::budget::Taken;
+use crate::web::peer::Reset;
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
@@ -40,6 +41,11 @@ pub(super) fn exchange<S: HttpService<RequestBody>>(
         .insert(Arc::clone(&connection.peer));
     async move {
         let mut response = service.oneshot(request).await?;
+        if response.extensions_mut().remove::<Reset>().is_some() {
+            connection.reset();
+            // The connection is dropped, and this with it.
+            std::future::pending::<()>().await;
+        }
         if phase.is_draining() && http2 {
             connection.decide(Verdict::Finish);
         }

@@ -25,7 +25,7 @@ use super::connections::Connections;
 use super::exchange::{RequestBody, exchange};
 use super::places::{Place, Places};
 use super::refusal::Refusals;
-use super::stream::Stream;
+use super::stream::{Abort, Stream};
 use crate::app::HttpService;
 use crate::web::peer::Peer;
 
@@ -191,7 +191,7 @@ impl Shared {
     /// Serves one connection to its end.
     async fn serve<I, S>(self: Arc<Self>, stream: I, peer: Peer, place: Place, service: S)
     where
-        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        I: AsyncRead + AsyncWrite + Abort + Send + Unpin + 'static,
         S: HttpService<RequestBody>,
     {
         let address = peer.address;

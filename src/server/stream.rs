@@ -5,8 +5,11 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 use super::connection::Connection;
 
@@ -19,7 +22,7 @@ const MOST_DRAINED: usize = 16 * 1024 * 1024;
 /// the client loses the answer that it was sent last. Therefore a shutdown closes
 /// the service's side alone, and goes on to read, within bounds, until the client
 /// has closed its own (RFC 9112, 9.6).
-pub(super) struct Stream<S> {
+pub(super) struct Stream<S: Abort> {
     inner: S,
     connection: Arc<Connection>,
     is_shut: bool,
@@ -28,7 +31,28 @@ pub(super) struct Stream<S> {
     drained: usize,
 }
 
-impl<S> Stream<S> {
+/// A socket, or what stands on one, that can be closed with a reset.
+pub(super) trait Abort {
+    /// Has the socket be reset when it is closed.
+    fn abort(&self);
+}
+
+impl Abort for TcpStream {
+    fn abort(&self) {
+        // Where this fails the client sees another end of the connection.
+        let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl<S: Abort> Drop for Stream<S> {
+    fn drop(&mut self) {
+        if self.connection.is_reset() {
+            self.inner.abort();
+        }
+    }
+}
+
+impl<S: Abort> Stream<S> {
     pub(super) const fn new(inner: S, connection: Arc<Connection>) -> Self {
         Self {
             inner,
@@ -40,7 +64,7 @@ impl<S> Stream<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
+impl<S: AsyncRead + Abort + Unpin> AsyncRead for Stream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -61,7 +85,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+impl<S: AsyncRead + AsyncWrite + Abort + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -112,6 +136,11 @@ mod tests {
 
     use super::super::connection::tests::connection;
     use super::*;
+
+    /// A pipe knows no reset.
+    impl Abort for DuplexStream {
+        fn abort(&self) {}
+    }
 
     /// A stream whose client has closed its side.
     async fn at_its_end() -> (Stream<DuplexStream>, Arc<Connection>, DuplexStream) {

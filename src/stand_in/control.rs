@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -94,7 +95,9 @@ impl StandIn {
         let shared = &self.0;
         let controls = shared.controls()?;
         let mut world = tenant.world.lock().await;
-        let epoch = tenant.begin_epoch(&shared.stop);
+        let before = shared.resets.fetch_add(1, Ordering::AcqRel);
+        let epoch = tenant.begin_epoch(&shared.stop, before.saturating_add(1));
+        shared.journal.forget(tenant.id());
         controls.forget(tenant.id())?;
         *world = World::default();
         *tenant.clock() = TenantClock::new(state.clock.map(|Text(moment)| moment));
@@ -104,6 +107,7 @@ impl StandIn {
         }
         *tenant.rules() = rules;
         self.fill(tenant, &mut world, &state.tasks)?;
+        shared.events.tell("reset", tenant.id(), None);
         Ok(epoch)
     }
 
@@ -139,6 +143,7 @@ impl StandIn {
         *tenant.clock() = turned;
         world.forget_last();
         self.catch_up(tenant, &mut world).await?;
+        self.0.events.tell("clock", tenant.id(), None);
         self.0.timed.notify_one();
         Ok(())
     }
@@ -155,6 +160,7 @@ impl StandIn {
             *tenant.clock() = turned;
             self.catch_up(tenant, &mut world).await?;
         }
+        self.0.events.tell("clock", tenant.id(), None);
         Ok(())
     }
 }

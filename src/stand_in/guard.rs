@@ -93,9 +93,43 @@ pub(super) fn is_private(host: &str) -> bool {
         || PRIVATE.iter().any(|ending| name.ends_with(ending))
 }
 
+/// Whether an origin is of this machine, or of a name that no public site has.
+pub(super) fn is_local_origin(origin: &str) -> bool {
+    let Some(("http" | "https", host)) = origin.split_once("://") else {
+        return false;
+    };
+    let name = name_of(host).to_ascii_lowercase();
+    let address = name
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(&name);
+    let address: Option<IpAddr> = address.parse().ok();
+    name == "localhost"
+        || address.is_some_and(|address| address.is_loopback())
+        || [".localhost", ".test", ".internal"]
+            .iter()
+            .any(|ending| name.ends_with(ending))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn origins_of_this_machine_are_local_and_others_are_not() {
+        for (origin, is_local) in [
+            ("http://localhost:5173", true),
+            ("https://127.0.0.1", true),
+            ("http://[::1]:80", true),
+            ("https://console.test", true),
+            ("https://192.0.2.7", false),
+            ("https://example.com", false),
+            ("https://localhost.example.com", false),
+            ("null", false),
+        ] {
+            assert_eq!(is_local_origin(origin), is_local, "{origin}");
+        }
+    }
 
     #[test]
     fn addresses_and_private_names_pass_and_public_names_do_not() {

@@ -90,7 +90,15 @@ impl StandIn {
         at: Timestamp,
     ) -> Result<Task, ApplyError> {
         let command = Command::StepAt(step, at);
-        self.0.store.apply(target(tenant, id), command).await
+        let task = self.0.store.apply(target(tenant, id), command).await?;
+        self.changed(&task);
+        Ok(task)
+    }
+
+    /// Tells that a task changed.
+    fn changed(&self, task: &Task) {
+        let id = ("id", task.id.to_string().into());
+        self.0.events.tell("task", &task.tenant_id, Some(id));
     }
 
     fn enter(&self, world: &mut World, task: &Task, life: Life, at: Timestamp) {
@@ -143,6 +151,7 @@ impl StandIn {
             let plan = Plan::of(&parameters, self.0.settings.progress, outcome);
             let born = self.0.store.find(tenant.id(), id).await?;
             if let Some(task) = born {
+                self.changed(&task);
                 self.enter(&mut world, &task, Life::new(plan, rule), id.created_at());
             }
             let stepped = tenant.clock().after_create();
@@ -307,11 +316,23 @@ impl TaskRepository for StandIn {
     }
 
     fn apply(&self, target: Target, command: Command) -> BoxFuture<'_, Result<Task, ApplyError>> {
-        self.0.store.apply(target, command)
+        async move {
+            let task = self.0.store.apply(target, command).await?;
+            self.changed(&task);
+            Ok(task)
+        }
+        .boxed()
     }
 
     fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Task>, ClaimError>> {
-        self.0.store.claim(request)
+        async move {
+            let tasks = self.0.store.claim(request).await?;
+            for task in &tasks {
+                self.changed(task);
+            }
+            Ok(tasks)
+        }
+        .boxed()
     }
 
     fn controls(&self) -> Option<&dyn Controls> {

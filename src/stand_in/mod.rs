@@ -7,12 +7,16 @@ mod answer;
 mod calls;
 pub mod clock;
 mod control;
+mod events;
 mod exchange;
+mod faults;
 mod guard;
+mod journal;
 mod living;
 pub mod matcher;
 mod outcome;
 pub mod progress;
+mod recording;
 pub mod rules;
 mod seed;
 mod tenant;
@@ -22,13 +26,18 @@ mod world;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::events::Events;
+pub use self::faults::{conduct, decide};
+use self::journal::{Entry, Journal};
 use self::progress::Progress;
+pub use self::recording::{Recorder, record};
 use self::rules::Rule;
 pub use self::seed::SeedError;
 use self::seed::StateForm;
@@ -69,6 +78,10 @@ struct Shared {
     wall: SharedClock,
     tenants: Tenants,
     stop: CancellationToken,
+    journal: Journal,
+    events: Events,
+    /// How many there were, of all tenants.
+    resets: AtomicU64,
     /// A task has got a time at which it goes on.
     timed: tokio::sync::Notify,
 }
@@ -101,6 +114,7 @@ impl StandIn {
         } else if !seed.is_empty() {
             return Err(SeedError::NeedsMemory);
         }
+        let journal = Journal::new(settings.journal);
         let stand_in = Self(Arc::new(Shared {
             store,
             settings,
@@ -108,6 +122,9 @@ impl StandIn {
             wall,
             tenants: Tenants::default(),
             stop: stop.clone(),
+            journal,
+            events: Events::default(),
+            resets: AtomicU64::new(0),
             timed: tokio::sync::Notify::new(),
         }));
         let lives = stand_in.clone();
@@ -124,6 +141,27 @@ impl StandIn {
     #[must_use]
     pub fn repository(&self) -> Arc<dyn TaskRepository> {
         Arc::new(self.clone())
+    }
+
+    /// Whether a page of this origin may call from a browser.
+    pub fn is_origin_allowed(&self) -> impl Fn(&str) -> bool + Clone + Send + Sync + 'static {
+        let shared = Arc::clone(&self.0);
+        move |origin| {
+            let trust = &shared.settings.trust;
+            guard::is_local_origin(origin) || trust.iter().any(|trusted| trusted == origin)
+        }
+    }
+
+    /// How many resets there were.
+    fn resets(&self) -> u64 {
+        self.0.resets.load(Ordering::Acquire)
+    }
+
+    /// Files a request.
+    fn note(&self, tenant: &tenant::Tenant, entry: Entry) {
+        let entry = self.0.journal.push(tenant.id(), entry);
+        let seq = ("seq", entry.seq.into());
+        self.0.events.tell("request", tenant.id(), Some(seq));
     }
 
     /// The tenant that is there without being named, with its seed.

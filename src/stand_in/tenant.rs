@@ -29,6 +29,8 @@ pub(super) struct Tenant {
 pub(super) struct Epoch {
     /// How many there were, from 1.
     pub number: u64,
+    /// How many resets there had been of all tenants, with the one that began it.
+    pub(super) mark: u64,
     /// Cancelled when it ends.
     pub end: CancellationToken,
 }
@@ -49,6 +51,7 @@ impl Tenant {
             rules: Mutex::new(rules),
             epoch: Mutex::new(Epoch {
                 number: 1,
+                mark: 0,
                 end: stop.child_token(),
             }),
             used: Mutex::new(Instant::now()),
@@ -91,11 +94,12 @@ impl Tenant {
     }
 
     /// Ends an epoch and with it all that waits; the number of the next.
-    pub(super) fn begin_epoch(&self, stop: &CancellationToken) -> u64 {
+    pub(super) fn begin_epoch(&self, stop: &CancellationToken, mark: u64) -> u64 {
         let mut epoch = locked(&self.epoch);
         epoch.end.cancel();
         *epoch = Epoch {
             number: epoch.number.saturating_add(1),
+            mark,
             end: stop.child_token(),
         };
         epoch.number

@@ -60,7 +60,8 @@ impl StandIn {
         match shared.tenants.add(&new) {
             Err(there) => return Ok(there),
             Ok(Some(gone)) => {
-                gone.begin_epoch(&shared.stop);
+                gone.begin_epoch(&shared.stop, 0);
+                shared.journal.forget(gone.id());
                 if let Some(controls) = shared.store.controls() {
                     controls.forget(gone.id())?;
                 }

@@ -8,6 +8,7 @@ pub mod body;
 pub mod budget;
 pub mod call;
 pub mod context;
+pub mod cors;
 pub mod envelope;
 pub mod error;
 mod framing;

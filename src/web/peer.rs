@@ -75,3 +75,8 @@ impl EndOfInput {
         }
     }
 }
+
+/// Has the listener reset the connection instead of sending the answer in whose
+/// extensions this is.
+#[derive(Debug, Clone, Copy)]
+pub struct Reset;

@@ -1,6 +1,10 @@
 //! The stand-in `kootask dev`: tasks that live, and the calls that lead them.
 
+mod bounds;
 mod control;
+mod events;
+mod faults;
+mod journal;
 mod progress;
 mod seed;
 mod tenants;

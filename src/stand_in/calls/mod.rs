@@ -4,6 +4,8 @@
 //! of the calls does not hold them.
 
 mod clock;
+mod events;
+mod journal;
 mod rules;
 mod state;
 mod tasks;
@@ -37,6 +39,10 @@ impl StandIn {
             .route("/kootask/dev/tasks/{id}/step", post(tasks::step))
             .route("/kootask/dev/rules", get(rules::all).post(rules::add))
             .route("/kootask/dev/rules/{id}", delete(rules::remove))
+            .route("/kootask/dev/journal", get(journal::all))
+            .route("/kootask/dev/journal/verify", post(journal::verify))
+            .route("/kootask/dev/journal/{seq}", get(journal::one))
+            .route("/kootask/dev/events", get(events::events))
             .route("/kootask/dev/clock", get(clock::show).put(clock::set))
             .route("/kootask/dev/clock/advance", post(clock::advance));
         calls

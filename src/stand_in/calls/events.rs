@@ -1,0 +1,107 @@
+//! `GET events`: what happens, as it happens.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::sse::{self, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, Stream, StreamExt};
+use http::Request;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+use super::super::StandIn;
+use super::super::answer::{Refused, Whose};
+use super::super::events::Event;
+use crate::task::TenantId;
+
+/// How often a stream says that it is still there.
+const ALIVE: Duration = Duration::from_secs(15);
+
+/// Server-sent events of a tenant. With `Last-Event-ID` those that were missed come
+/// first or, where they are not known any more, `refresh`.
+pub(super) async fn events(
+    State(stand_in): State<StandIn>,
+    request: Request<Body>,
+) -> Result<Response, Refused> {
+    let (parts, _) = request.into_parts();
+    let (tenant, end) = match Whose::of(&parts)? {
+        Whose::One(id) => {
+            let epoch = stand_in.tenant(&id).await?.epoch();
+            (Some(id), epoch.end)
+        }
+        Whose::All => (None, stand_in.0.stop.clone()),
+    };
+    let last = parts.headers.get("Last-Event-ID");
+    let last = last.map(|id| id.to_str().ok().and_then(|id| id.parse().ok()));
+    let events = &stand_in.0.events;
+    let (missed, to_come) = match last {
+        None => (Some(Vec::new()), events.subscribe()),
+        // One that is no number is of another stand-in.
+        Some(id) => events.since(id.unwrap_or(u64::MAX)),
+    };
+    let first = match missed {
+        Some(missed) => missed
+            .iter()
+            .filter_map(|event| shown(event, tenant.as_ref()))
+            .collect(),
+        None => vec![refresh()],
+    };
+    let stream = stream::iter(first).chain(following(to_come, tenant, end));
+    let stream = stream.map(Ok::<_, Infallible>);
+    Ok(Sse::new(stream)
+        .keep_alive(KeepAlive::new().interval(ALIVE))
+        .into_response())
+}
+
+/// The events to come, until the tenant's reset has been told.
+fn following(
+    to_come: Receiver<Arc<Event>>,
+    tenant: Option<TenantId>,
+    end: CancellationToken,
+) -> impl Stream<Item = sse::Event> {
+    let first = (to_come, tenant, end, false);
+    stream::unfold(first, async |(mut to_come, tenant, end, is_over)| {
+        if is_over {
+            return None;
+        }
+        loop {
+            let (event, is_over) = tokio::select! {
+                biased;
+                next = to_come.recv() => match next {
+                    Ok(event) => {
+                        let is_over = event.kind == "reset" && tenant.is_some();
+                        (shown(&event, tenant.as_ref()), is_over)
+                    }
+                    Err(RecvError::Lagged(_)) => (Some(refresh()), false),
+                    Err(RecvError::Closed) => return None,
+                },
+                () = end.cancelled(), if tenant.is_none() => return None,
+            };
+            if let Some(event) = event {
+                return Some((event, (to_come, tenant, end, is_over)));
+            }
+        }
+    })
+}
+
+/// The event, if it is one of this tenant's.
+fn shown(event: &Event, tenant: Option<&TenantId>) -> Option<sse::Event> {
+    tenant
+        .is_none_or(|tenant| *tenant == event.tenant)
+        .then(|| {
+            sse::Event::default()
+                .id(event.id.to_string())
+                .event(event.kind)
+                .data(event.data.to_string())
+        })
+}
+
+/// Something was missed: all is to be read anew.
+fn refresh() -> sse::Event {
+    sse::Event::default().event("refresh").data("{}")
+}
