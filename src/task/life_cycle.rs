@@ -279,11 +279,12 @@ impl Task {
             return Err(self.refusal(RefusalReason::Superseded));
         };
         let left = timeout.saturating_sub(since(attempt.started_at, at));
-        if left.is_zero() {
-            // It ends when its lease does.
+        let lease = attempt.claim.lease.saturating_add(GRACE);
+        if left < lease {
+            // A whole lease, which the answer would promise, does not fit any more: the
+            // attempt ends when the lease that it has does.
             return Err(self.refusal(RefusalReason::AttemptOver));
         }
-        let lease = attempt.claim.lease.saturating_add(GRACE).min(left);
         let is_due = attempt
             .progress_at
             .is_none_or(|last| since(last, at) >= PROGRESS_INTERVAL);

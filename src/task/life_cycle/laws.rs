@@ -326,9 +326,10 @@ fn a_heartbeat_never_carries_an_attempt_past_its_time() {
         timeout: TIMEOUT,
     };
     let day = 24 * 3600;
-    let effects = task.apply(&beat, at(1_000_000 + day - 10)).unwrap();
-    assert_eq!(effects.lease, LeaseChange::For(Duration::from_secs(10)));
-    let refusal = task.apply(&beat, at(1_000_000 + day)).unwrap_err();
+    let effects = task.apply(&beat, at(1_000_000 + day - 65)).unwrap();
+    assert_eq!(effects.lease, LeaseChange::For(Duration::from_secs(65)));
+    // Nothing is promised that the attempt has no time for.
+    let refusal = task.apply(&beat, at(1_000_000 + day - 64)).unwrap_err();
     assert_eq!(refusal.reason, RefusalReason::AttemptOver);
 }
 
