@@ -13,6 +13,7 @@ use axum::body::Body;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use http::Request;
+use jiff::Timestamp;
 use tokio_util::task::TaskTracker;
 use tower::util::AndThenLayer;
 use tower::{Service, ServiceBuilder};
@@ -24,7 +25,8 @@ use crate::auth::limits::Limiter;
 use crate::auth::{self, Authenticator};
 use crate::config::{Config, Source};
 use crate::directory::Directory;
-use crate::reload::{self, Reload};
+use crate::ops::{Ops, Reloads, documentation};
+use crate::reload::{self, Outcome, Reload, What};
 use crate::shutdown::{self, Background};
 use crate::stand_in::{self, Recorder, SeedError, StandIn};
 use crate::store::{self, OpenError, StoreContext};
@@ -62,8 +64,16 @@ pub enum BuildError {
     Seed(#[from] SeedError),
 }
 
+/// What is known of the running service, before it starts.
+#[must_use]
+pub fn operations() -> Ops {
+    Ops::new(calls().paths())
+}
+
 /// The service, ready to be served.
 pub struct App {
+    ops: Ops,
+    shows_document: bool,
     background: Background,
     reload: Reload,
     authenticator: Arc<Authenticator>,
@@ -81,6 +91,19 @@ impl App {
     ///
     /// [`BuildError`].
     pub async fn build(config: &Config, clock: SharedClock) -> Result<Self, BuildError> {
+        Self::build_watched(config, clock, operations()).await
+    }
+
+    /// As [`App::build`]; what the service does is told to `ops`.
+    ///
+    /// # Errors
+    ///
+    /// As [`App::build`].
+    pub async fn build_watched(
+        config: &Config,
+        clock: SharedClock,
+        ops: Ops,
+    ) -> Result<Self, BuildError> {
         let background = Background::default();
         let context = StoreContext {
             node: config.id.node,
@@ -88,6 +111,7 @@ impl App {
             migrate: config.store.migrate,
             max_connections: config.store.max_connections,
             attempts: config.tasks.policy(),
+            observer: ops.tasks(),
             tasks: background.tasks(),
             stop: background.token(),
         };
@@ -101,7 +125,7 @@ impl App {
             repository = lives.repository();
             stand_in = Some(lives);
         }
-        let mut app = Self::compose(config, clock, repository, background);
+        let mut app = Self::compose(config, clock, repository, background, ops);
         app.stand_in = stand_in;
         Ok(app)
     }
@@ -114,7 +138,8 @@ impl App {
         clock: SharedClock,
         repository: Arc<dyn TaskRepository>,
     ) -> Self {
-        Self::compose(config, clock, repository, Background::default())
+        let background = Background::default();
+        Self::compose(config, clock, repository, background, operations())
     }
 
     fn compose(
@@ -122,7 +147,9 @@ impl App {
         clock: SharedClock,
         repository: Arc<dyn TaskRepository>,
         background: Background,
+        ops: Ops,
     ) -> Self {
+        ops.opened(Arc::clone(&repository));
         let reload = Reload::default();
         let directory = config
             .directory
@@ -137,30 +164,42 @@ impl App {
             config.auth.credentials(),
             clock,
         );
+        let authenticator = Arc::new(if config.dev.is_some() {
+            authenticator.in_the_stand_in()
+        } else {
+            authenticator
+        });
+        watch_reloadable(&ops, &reload, &authenticator);
         Self {
+            shows_document: false,
             background,
             reload,
             tasks: TaskService::new(
                 Arc::clone(&repository),
                 Arc::new(directory),
                 config.tasks.policy(),
-            ),
-            authenticator: Arc::new(if config.dev.is_some() {
-                authenticator.in_the_stand_in()
-            } else {
-                authenticator
-            }),
+            )
+            .observed_by(ops.tasks()),
+            authenticator,
             stand_in: None,
             limiter: Arc::new(Limiter::new(
                 config.limits.limits(),
                 usize::from(config.store.max_connections).max(FEWEST_READS),
             )),
+            ops,
             repository,
             limits: RequestLimits {
                 body: usize::try_from(config.server.body_limit.as_u64()).unwrap_or(usize::MAX),
                 timeout: config.server.request_timeout,
             },
         }
+    }
+
+    /// Shows the document of the calls, and a viewer for it, beside the calls.
+    #[must_use]
+    pub const fn showing_document(mut self) -> Self {
+        self.shows_document = true;
+        self
     }
 
     /// The routes.
@@ -180,7 +219,13 @@ impl App {
                     route.route_layer(from_fn_with_state(authenticator, auth::admit_worker))
                 }
                 Access::Anyone => route,
-            })
+            });
+        let routes = if self.shows_document {
+            routes.merge(documentation(&openapi()))
+        } else {
+            routes
+        };
+        let routes = routes
             .fallback(async || ApiError::RouteNotFound)
             .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
             .with_state(self.tasks.clone());
@@ -212,10 +257,16 @@ impl App {
             .option_layer(stand_in.map(|_| AndThenLayer::new(stand_in::conduct)))
             // Sees every request first and every answer last: it must know the
             // trace id of all there is, and give errors of all layers one form.
-            .layer(EnvelopeLayer::new(self.limits))
+            .layer(EnvelopeLayer::new(self.limits).observed_by(self.ops.requests()))
             // Within the envelope, so that a panic is answered like any error.
             .layer(CatchPanicLayer::custom(on_panic))
             .service(self.routes())
+    }
+
+    /// What is known of the running service.
+    #[must_use]
+    pub fn ops(&self) -> Ops {
+        self.ops.clone()
     }
 
     /// The tasks, for who executes them.
@@ -268,6 +319,21 @@ impl App {
     pub fn repository(&self) -> Arc<dyn TaskRepository> {
         Arc::clone(&self.repository)
     }
+}
+
+/// Has the operations show what can be reloaded, as it is in force.
+fn watch_reloadable(ops: &Ops, reload: &Reload, authenticator: &Arc<Authenticator>) {
+    let counts = reload.clone();
+    ops.watch_reloads(move || {
+        let count = |what: What| Reloads {
+            what: what.name(),
+            taken: counts.count(what, Outcome::Loaded),
+            refused: counts.count(what, Outcome::Refused),
+        };
+        What::ALL.map(count).into()
+    });
+    let authenticator = Arc::clone(authenticator);
+    ops.watch_credentials(move || authenticator.earliest_expiry().map(Timestamp::as_second));
 }
 
 /// A service that answers every request of this body type.

@@ -22,6 +22,7 @@ pub mod cli;
 pub mod config;
 pub mod directory;
 pub mod logging;
+pub mod ops;
 pub mod reload;
 pub mod server;
 pub mod shutdown;

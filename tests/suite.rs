@@ -23,6 +23,7 @@ mod durability;
 mod environment;
 mod hostile;
 mod openapi;
+mod ops;
 mod packaging;
 mod stand_in;
 mod store;

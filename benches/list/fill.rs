@@ -109,6 +109,7 @@ fn create(database: &Path) -> Result<(), Box<dyn Error>> {
         migrate: true,
         max_connections: 2,
         attempts: RetryPolicy::default(),
+        observer: kootask::task::observer::nobody(),
         tasks: TaskTracker::new(),
         stop: CancellationToken::new(),
     };

@@ -80,6 +80,12 @@ impl Authenticator {
         self
     }
 
+    /// When the token ends that ends first, of those it knows now, if any does.
+    #[must_use]
+    pub fn earliest_expiry(&self) -> Option<Timestamp> {
+        self.credentials.load().earliest_expiry()
+    }
+
     /// Puts other credentials in the place of those it knows. A request is checked
     /// with the ones or the others.
     pub fn replace_credentials(&self, credentials: Credentials) {

@@ -72,6 +72,15 @@ impl Credentials {
         }
     }
 
+    /// When the token ends that ends first, a caller's or a worker's, if any does.
+    #[must_use]
+    pub fn earliest_expiry(&self) -> Option<Timestamp> {
+        let tokens = self.tokens.values().filter_map(|token| token.expires_at);
+        let workers = self.workers.values();
+        let workers = workers.filter_map(|worker| worker.expires_at);
+        tokens.chain(workers).min()
+    }
+
     /// The same, with workers by the digests of their tokens.
     #[must_use]
     pub fn with_workers(mut self, workers: HashMap<TokenDigest, Worker>) -> Self {

@@ -1,10 +1,13 @@
 //! The command line: one file for each subcommand.
 
 mod backup;
+mod completions;
 mod config_check;
 mod config_default;
 mod credentials_new;
 mod dev;
+mod healthcheck;
+mod man;
 mod migrate;
 mod openapi;
 mod serve;
@@ -12,12 +15,13 @@ mod setting_argument;
 mod sign;
 
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
 
 /// A KooDrive-compatible task service.
 #[derive(Debug, Parser)]
-#[command(name = "kootask", version)]
+#[command(name = "kootask", version = version())]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -40,6 +44,12 @@ enum Command {
     /// Work with credentials
     #[command(subcommand)]
     Credentials(CredentialsCommand),
+    /// Ask the running service whether it is ready; the exit code tells
+    Healthcheck(healthcheck::Healthcheck),
+    /// Print a script that completes commands and options in a shell
+    Completions(completions::Completions),
+    /// Print the manual page of kootask, or of one of its commands
+    Man(man::Man),
     /// Work with the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -59,6 +69,15 @@ enum ConfigCommand {
     Default(config_default::Reference),
 }
 
+/// The version and, where it is known, the commit.
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let (version, revision) = (crate::ops::VERSION, crate::ops::REVISION);
+        format!("{version} (revision {revision})")
+    });
+    &VERSION
+}
+
 /// Why a command failed, as told to the user.
 type CommandError = Box<dyn std::error::Error>;
 
@@ -74,6 +93,9 @@ pub fn run() -> ExitCode {
         Some(Command::Credentials(CredentialsCommand::New(new))) => new.run(),
         Some(Command::Sign(sign)) => sign.run(),
         Some(Command::Openapi(openapi)) => openapi.run(),
+        Some(Command::Healthcheck(healthcheck)) => healthcheck.run(),
+        Some(Command::Completions(completions)) => completions.run(),
+        Some(Command::Man(man)) => man.run(),
         Some(Command::Config(ConfigCommand::Check(check))) => check.run(),
         Some(Command::Config(ConfigCommand::Default(default))) => default.run(),
     };

@@ -2,21 +2,26 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use listenfd::ListenFd;
+use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::CommandError;
-use crate::app::App;
+use crate::app::{self, App};
 use crate::auth::AuthMode;
 use crate::config::{Config, Defaults, Source};
-use crate::logging;
+use crate::logging::{self, LogGuard};
+use crate::ops::{self, Ops};
 use crate::reload::Reload;
-use crate::server::{Server, Timing};
+use crate::server::{OpsServer, Server, Timing};
 use crate::shutdown;
 use crate::task::clock::SystemClock;
 
@@ -75,11 +80,11 @@ impl Serve {
             )
             .into());
         }
-        let _guard = logging::start()?;
+        let log = logging::start()?;
         for warning in config.warnings(Timestamp::now()) {
             tracing::warn!("{warning}");
         }
-        serve(config, source, |_| ())
+        serve(config, source, Kind::Service, &log, |_| ())
     }
 }
 
@@ -91,48 +96,128 @@ pub(super) fn require_credential(config: &Config) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// Which service is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The real thing.
+    Service,
+    /// The stand-in: it shows the document of its calls beside them.
+    StandIn,
+}
+
 /// Runs the service until SIGTERM or SIGINT; `listening` is told its address.
 /// `source` is watched, and SIGHUP reloads what is reloadable.
 pub(super) fn serve(
     config: Config,
     source: Source,
+    kind: Kind,
+    log: &LogGuard,
     listening: impl FnOnce(SocketAddr),
 ) -> Result<(), CommandError> {
-    if config.server.ops_listen.is_some() {
-        tracing::warn!("server.ops_listen is reserved: nothing listens there yet");
-    }
+    // Before there are threads: it is told by the environment.
+    let inherited = ListenFd::from_env().take_tcp_listener(0)?;
+    let ops = app::operations();
+    ops::count_panics();
+    ops.watch_log(log.dropped());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     let served = runtime.block_on(async {
-        let (stop, hurry) = signals()?;
-        let mut stop = pin!(stop);
-        // From here on it ends nothing, though there is nothing to reload yet.
-        let hangup = signal(SignalKind::hangup())?;
-        let app = tokio::select! {
-            app = App::build(&config, Arc::new(SystemClock)) => app?,
-            // It can wait for a database.
-            () = &mut stop => return Ok(()),
-        };
-        let reload = app.reload();
-        app.watch(source, config.clone());
-        let server = bind(app, &config).await?;
-        let address = server.address()?;
-        listening(address);
-        tracing::info!(target: logging::READY, %address, "ready");
-        tokio::select! {
-            served = server.run(stop, hurry) => Ok(served?),
-            never = reload_at(hangup, reload) => match never {},
-        }
+        let side = SideTasks::default();
+        watch_over(&config, &ops, &side)?;
+        let served = run(config, source, kind, inherited, ops, listening).await;
+        side.end().await;
+        served
     });
     // What had to end has been waited for; a thread that hangs is left.
     runtime.shutdown_background();
     served
 }
 
-/// Takes the address. Where it cannot be had the store is closed, so that the
-/// node it may hold is free at once.
-async fn bind(app: App, config: &Config) -> Result<Server, CommandError> {
+/// Starts the operations listener, if there shall be one.
+fn watch_over(config: &Config, ops: &Ops, side: &SideTasks) -> Result<(), CommandError> {
+    let Some(address) = config.server.ops_listen.address() else {
+        return Ok(());
+    };
+    let server = OpsServer::bind(address)
+        .map_err(|error| format!("cannot listen on {address}, server.ops_listen: {error}"))?;
+    tracing::info!(address = %server.address()?, "operations listener");
+    let end = side.end.clone().cancelled_owned();
+    side.tasks
+        .spawn(server.run(ops.clone(), app::openapi(), end));
+    Ok(())
+}
+
+/// What is there before the service and ends after it.
+#[derive(Default)]
+struct SideTasks {
+    tasks: TaskTracker,
+    end: CancellationToken,
+}
+
+impl SideTasks {
+    async fn end(self) {
+        self.end.cancel();
+        self.tasks.close();
+        let limit = shutdown::BACKGROUND;
+        shutdown::within(limit, "the operations listener", self.tasks.wait()).await;
+    }
+}
+
+async fn run(
+    config: Config,
+    source: Source,
+    kind: Kind,
+    inherited: Option<TcpListener>,
+    ops: Ops,
+    listening: impl FnOnce(SocketAddr),
+) -> Result<(), CommandError> {
+    let (stop, hurry) = signals()?;
+    let draining = ops.clone();
+    let stop = async move {
+        stop.await;
+        draining.draining();
+        tell_systemd(&[NotifyState::Stopping]);
+    };
+    let mut stop = pin!(stop);
+    // From here on it ends nothing, though there is nothing to reload yet.
+    let hangup = signal(SignalKind::hangup())?;
+    let app = tokio::select! {
+        app = App::build_watched(&config, Arc::new(SystemClock), ops) => app?,
+        // It can wait for a database.
+        () = &mut stop => return Ok(()),
+    };
+    let app = match kind {
+        Kind::Service => app,
+        Kind::StandIn => app.showing_document(),
+    };
+    let reload = app.reload();
+    app.watch(source, config.clone());
+    let server = bind(app, &config, inherited).await?;
+    let address = server.address()?;
+    listening(address);
+    tracing::info!(target: logging::READY, %address, "ready");
+    tell_systemd(&[NotifyState::Ready]);
+    tokio::select! {
+        served = server.run(stop, hurry) => Ok(served?),
+        never = reload_at(hangup, reload) => match never {},
+    }
+}
+
+/// Tells systemd, where it wants to know (`NOTIFY_SOCKET`).
+fn tell_systemd(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "systemd cannot be told how the service is");
+    }
+}
+
+/// Takes the address, or the socket that was inherited for it. Where it cannot be
+/// had the store is closed, so that the node it may hold is free at once.
+async fn bind(
+    app: App,
+    config: &Config,
+    inherited: Option<TcpListener>,
+) -> Result<Server, CommandError> {
     let server = &config.server;
     let timing = Timing {
         keep_alive: server.keep_alive,
@@ -140,7 +225,11 @@ async fn bind(app: App, config: &Config) -> Result<Server, CommandError> {
         shutdown_grace: server.shutdown_grace,
     };
     let background = app.background();
-    match Server::bind(app, server.listen, timing) {
+    let bound = match inherited {
+        Some(socket) => Server::inherit(app, socket, timing),
+        None => Server::bind(app, server.listen, timing),
+    };
+    match bound {
         Ok(server) => Ok(server),
         Err(error) => {
             // What is left of the service ends by itself.
@@ -155,7 +244,12 @@ async fn bind(app: App, config: &Config) -> Result<Server, CommandError> {
 async fn reload_at(mut signal: Signal, reload: Reload) -> Infallible {
     while let Some(()) = signal.recv().await {
         tracing::info!("reloading, as asked by SIGHUP");
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => tell_systemd(&[NotifyState::Reloading, now]),
+            Err(error) => tracing::debug!(%error, "there is no monotonic clock"),
+        }
         reload.ask();
+        tell_systemd(&[NotifyState::Ready]);
     }
     std::future::pending().await
 }

@@ -34,7 +34,7 @@ pub use self::reading::Mistake;
 use self::reading::{Reading, Table};
 pub use self::secret::{read_secret, secret_of};
 use self::section::{Section, section};
-pub use self::server::ServerConfig;
+pub use self::server::{OpsListen, ServerConfig};
 pub use self::source::{Loaded, Source};
 pub use self::store::StoreConfig;
 pub use self::tasks::TasksConfig;

@@ -1,6 +1,8 @@
 //! `[server]`: the listener and its limits.
 
-use std::net::SocketAddr;
+use std::fmt;
+use std::net::{AddrParseError, SocketAddr};
+use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -14,10 +16,10 @@ section! {
         #[default("127.0.0.1:8080")]
         pub listen: SocketAddr,
 
-        /// Reserved for the operations listener (health, metrics); nothing listens
-        /// there yet.
-        #[example("127.0.0.1:9090")]
-        pub ops_listen: Option<SocketAddr>,
+        /// Where the operations listener is: /healthz, /readyz, /metrics and /docs. It
+        /// asks for no credential. An IP address and a port, or off.
+        #[default("127.0.0.1:8081", dev = "off")]
+        pub ops_listen: OpsListen,
 
         /// How long a request may take, from its headers to its answer. A body that is
         /// not there by then is answered with 408, a store that is not ready with 503.
@@ -48,5 +50,48 @@ section! {
         #[default("7s")]
         #[range("1ms", "24h")]
         pub shutdown_grace: Duration,
+    }
+}
+
+/// Where the operations listener is, if it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpsListen {
+    /// There is none.
+    Off,
+    /// At this address.
+    At(SocketAddr),
+}
+
+impl OpsListen {
+    const OFF: &str = "off";
+
+    /// The address, if there is a listener.
+    #[must_use]
+    pub const fn address(self) -> Option<SocketAddr> {
+        match self {
+            Self::Off => None,
+            Self::At(address) => Some(address),
+        }
+    }
+}
+
+impl FromStr for OpsListen {
+    type Err = AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, AddrParseError> {
+        if text == Self::OFF {
+            Ok(Self::Off)
+        } else {
+            text.parse().map(Self::At)
+        }
+    }
+}
+
+impl fmt::Display for OpsListen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => formatter.write_str(Self::OFF),
+            Self::At(address) => address.fmt(formatter),
+        }
     }
 }

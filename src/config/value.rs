@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use jiff::{SignedDuration, Timestamp};
 
+use super::server::OpsListen;
 use super::tree::Content;
 use crate::auth::{AuthMode, TokenDigest};
 use crate::stand_in::progress::Progress;
@@ -119,6 +120,7 @@ macro_rules! text_values {
 
 text_values! {
     SocketAddr: "an IP address and a port (names are not resolved)";
+    OpsListen: "an IP address and a port (names are not resolved), or off";
     Identifier: "1 to 64 characters of A-Z a-z 0-9 _ -";
     Progress: "\"immediate\", \"manual\", or two times or numbers of polls";
 }

@@ -30,7 +30,9 @@ struct Shared {
 #[derive(Default)]
 struct State {
     lines: Vec<u8>,
+    /// Since the last note in the log.
     dropped: u64,
+    dropped_in_all: u64,
     closed: bool,
     /// The writing thread sleeps until there is something.
     asleep: bool,
@@ -67,6 +69,14 @@ impl LogBuffer {
     }
 }
 
+impl LogGuard {
+    /// Tells how many lines were dropped since the start.
+    pub fn dropped(&self) -> impl Fn() -> u64 + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || shared.state().dropped_in_all
+    }
+}
+
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -76,6 +86,7 @@ impl Shared {
         let mut state = self.state();
         if state.lines.len().saturating_add(line.len()) > CAPACITY {
             state.dropped = state.dropped.saturating_add(1);
+            state.dropped_in_all = state.dropped_in_all.saturating_add(1);
             return;
         }
         state.lines.extend_from_slice(line);

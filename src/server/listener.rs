@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ use super::places::{Place, Places};
 use super::refusal::Refusals;
 use super::stream::{Abort, Stream};
 use crate::app::HttpService;
+use crate::ops;
 use crate::web::peer::Peer;
 
 /// How long a connection may take to send the head of a request.
@@ -51,6 +52,8 @@ const RESERVED_FILES: u64 = 160;
 pub(super) struct Listener {
     socket: TcpListener,
     timing: Timing,
+    places: Arc<Places>,
+    refused: Arc<AtomicU64>,
 }
 
 /// Whether the listener goes on or is about to stop.
@@ -94,8 +97,32 @@ impl Listener {
         };
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        let socket = socket.listen(BACKLOG)?.into_std()?;
-        Ok(Self { socket, timing })
+        Ok(Self::of(socket.listen(BACKLOG)?.into_std()?, timing))
+    }
+
+    /// Takes a socket that another process has made, and that goes on without this
+    /// one.
+    pub(super) fn inherit(socket: TcpListener, timing: Timing) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self::of(socket, timing))
+    }
+
+    fn of(socket: TcpListener, timing: Timing) -> Self {
+        Self {
+            socket,
+            timing,
+            places: Arc::new(Places::new(most_connections())),
+            refused: Arc::default(),
+        }
+    }
+
+    /// Tells how many connections there are, and how many were turned away.
+    pub(super) fn connections(&self) -> impl Fn() -> ops::Connections + Send + Sync + 'static {
+        let (places, refused) = (Arc::clone(&self.places), Arc::clone(&self.refused));
+        move || ops::Connections {
+            open: places.taken(),
+            refused: refused.load(Ordering::Relaxed),
+        }
     }
 
     pub(super) fn address(&self) -> io::Result<SocketAddr> {
@@ -112,7 +139,7 @@ impl Listener {
         hurry: impl Future<Output = ()>,
     ) -> io::Result<Duration> {
         let listener = tokio::net::TcpListener::from_std(self.socket)?;
-        let shared = Arc::new(Shared::new(self.timing));
+        let shared = Arc::new(Shared::new(self.places, self.refused, self.timing));
         {
             let mut serving = pin!(async {
                 tokio::join!(shared.accept(&listener, &service), shared.sweep());
@@ -121,7 +148,6 @@ impl Listener {
                 () = &mut serving => {}
                 () = stop => {}
             }
-            tracing::info!("shutting down");
             shared.phase.0.store(true, Ordering::Relaxed);
             tokio::select! {
                 () = &mut serving => {}
@@ -138,12 +164,12 @@ impl Listener {
 }
 
 impl Shared {
-    fn new(timing: Timing) -> Self {
+    fn new(places: Arc<Places>, refused: Arc<AtomicU64>, timing: Timing) -> Self {
         let tasks = TaskTracker::new();
         Self {
             phase: Arc::default(),
-            places: Arc::new(Places::new(most_connections())),
-            refusals: Refusals::new(tasks.clone()),
+            places,
+            refusals: Refusals::new(tasks.clone(), refused),
             protocols: protocols(Spawn(tasks.clone())),
             tasks,
             connections: Connections::default(),

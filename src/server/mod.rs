@@ -14,11 +14,14 @@ mod refusal;
 mod stream;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
+
+use utoipa::openapi::OpenApi;
 
 use self::listener::Listener;
 use crate::app::App;
+use crate::ops::Ops;
 
 /// How long connections last.
 #[derive(Debug, Clone, Copy)]
@@ -54,10 +57,22 @@ impl Server {
     ///
     /// When the address cannot be taken.
     pub fn bind(app: App, address: SocketAddr, timing: Timing) -> io::Result<Self> {
-        Ok(Self {
-            app,
-            listener: Listener::bind(address, timing)?,
-        })
+        Ok(Self::of(app, Listener::bind(address, timing)?))
+    }
+
+    /// Takes a socket that listens already, and that outlives this process: systemd's
+    /// socket activation.
+    ///
+    /// # Errors
+    ///
+    /// When the socket cannot be used.
+    pub fn inherit(app: App, socket: TcpListener, timing: Timing) -> io::Result<Self> {
+        Ok(Self::of(app, Listener::inherit(socket, timing)?))
+    }
+
+    fn of(app: App, listener: Listener) -> Self {
+        app.ops().watch_connections(listener.connections());
+        Self { app, listener }
     }
 
     /// The address in use; its port is the real one when 0 was asked for.
@@ -80,11 +95,57 @@ impl Server {
         stop: impl Future<Output = ()>,
         hurry: impl Future<Output = ()>,
     ) -> io::Result<()> {
+        let ops = self.app.ops();
+        ops.started();
+        let stop = async {
+            stop.await;
+            ops.draining();
+            tracing::info!("shutting down");
+        };
         let served = self.listener.serve(self.app.service(), stop, hurry).await;
         self.app
             .stop(served.as_ref().copied().unwrap_or_default())
             .await;
         tracing::info!("stopped");
         served.map(drop)
+    }
+}
+
+/// The operations listener, up before the service is.
+pub struct OpsServer(Listener);
+
+impl OpsServer {
+    /// How long its last answers may take.
+    const GRACE: Duration = Duration::from_secs(1);
+
+    /// Takes the address.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be taken.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let timing = Timing {
+            shutdown_grace: Self::GRACE,
+            ..Timing::default()
+        };
+        Ok(Self(Listener::bind(address, timing)?))
+    }
+
+    /// The address in use.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system does not tell.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.0.address()
+    }
+
+    /// Answers for `ops` until `stop` resolves. Its requests are not logged.
+    pub async fn run(self, ops: Ops, openapi: OpenApi, stop: impl Future<Output = ()>) {
+        let service = ops.router(&openapi).with_state(());
+        let served = self.0.serve(service, stop, std::future::ready(())).await;
+        if let Err(error) = served {
+            tracing::error!(%error, "the operations listener has failed");
+        }
     }
 }

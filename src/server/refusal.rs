@@ -33,20 +33,24 @@ pub(super) struct Refusals {
     tasks: TaskTracker,
     permits: Arc<Semaphore>,
     unlogged: AtomicU64,
+    /// Since the start.
+    refused: Arc<AtomicU64>,
 }
 
 impl Refusals {
-    pub(super) fn new(tasks: TaskTracker) -> Self {
+    pub(super) fn new(tasks: TaskTracker, refused: Arc<AtomicU64>) -> Self {
         Self {
             tasks,
             permits: Arc::new(Semaphore::new(MOST_AT_A_TIME)),
             unlogged: AtomicU64::new(0),
+            refused,
         }
     }
 
     /// Answers 503 to a connection for which there is no place.
     pub(super) fn refuse(&self, stream: TcpStream) {
         self.unlogged.fetch_add(1, Ordering::Relaxed);
+        self.refused.fetch_add(1, Ordering::Relaxed);
         match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => {
                 self.tasks.spawn(async move {

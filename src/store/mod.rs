@@ -5,6 +5,7 @@ mod dispatch;
 pub mod memory;
 mod nodes;
 pub mod postgres;
+mod pulse;
 mod queue;
 mod row;
 pub mod schema;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::task::clock::SharedClock;
+use crate::task::observer::TaskObserver;
 use crate::task::repository::{StoreError, TaskRepository};
 use crate::task::retry::RetryPolicy;
 
@@ -91,6 +93,8 @@ pub struct StoreContext {
     pub max_connections: u16,
     /// The limits of attempts, for those whose lease ends.
     pub attempts: RetryPolicy,
+    /// Who is told what the store does.
+    pub observer: Arc<dyn TaskObserver>,
     /// Where the store's work beside requests runs: no task is spawned elsewhere.
     /// Who opens the store waits for it to end.
     pub tasks: TaskTracker,

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use crate::task::repository::StoreError;
 
 /// The most writes that wait.
-const CAPACITY: usize = 8192;
+pub(super) const CAPACITY: usize = 8192;
 /// The most writes in one commit, or rows where one write has several: bounds how
 /// long the others wait for it.
 const BATCH: usize = 1024;
@@ -27,6 +27,7 @@ const BATCH: usize = 1024;
 pub(super) struct Job<W, D> {
     pub(super) work: W,
     answer: Answer<D>,
+    since: Instant,
 }
 
 /// Where the outcome of a [`Job`] is told.
@@ -55,6 +56,7 @@ pub(super) struct Place<'a, W, D> {
     state: MutexGuard<'a, State<W, D>>,
     wakeup: &'a Wakeup,
     pending: (Answer<D>, Pending<D>),
+    since: Instant,
 }
 
 /// Wakes the writer when something comes.
@@ -66,6 +68,11 @@ impl<W, D> Job<W, D> {
     /// the write failed.
     pub(super) fn is_awaited(&self) -> bool {
         !self.answer.is_closed()
+    }
+
+    /// When it came.
+    pub(super) const fn since(&self) -> Instant {
+        self.since
     }
 
     /// Ends the job with what `make` makes of its work.
@@ -85,7 +92,13 @@ impl<D> Pending<D> {
 /// This work as a job of its own.
 pub(super) fn job<W, D>(work: W) -> (Job<W, D>, Pending<D>) {
     let (answer, answered) = oneshot::channel();
-    (Job { work, answer }, Pending(answered))
+    let since = Instant::now();
+    let job = Job {
+        work,
+        answer,
+        since,
+    };
+    (job, Pending(answered))
 }
 
 /// Tells of each job, in order, what became of it.
@@ -115,7 +128,12 @@ impl<W, D> Place<'_, W, D> {
     /// Takes it for this work.
     pub(super) fn take(mut self, work: W) -> Pending<D> {
         let (answer, pending) = self.pending;
-        self.state.jobs.push(Job { work, answer });
+        let since = self.since;
+        self.state.jobs.push(Job {
+            work,
+            answer,
+            since,
+        });
         drop(self.state);
         self.wakeup.0.wake();
         pending
@@ -159,6 +177,7 @@ impl<W, D> Queue<W, D> {
     pub(super) fn place(&self) -> Result<Place<'_, W, D>, StoreError> {
         // Not while others wait for the lock.
         let (answer, answered) = oneshot::channel();
+        let since = Instant::now();
         let state = self.state();
         if state.closed {
             return Err(StoreError::Closed);
@@ -170,6 +189,7 @@ impl<W, D> Queue<W, D> {
             state,
             wakeup: &self.wakeup,
             pending: (answer, Pending(answered)),
+            since,
         })
     }
 
@@ -200,6 +220,12 @@ impl<W, D> Queue<W, D> {
             taken => Some(taken),
         };
         poll_fn(|context| self.wakeup.poll(context, ready)).await
+    }
+
+    /// How many wait, and since when the oldest does.
+    pub(super) fn waiting(&self) -> (usize, Option<Instant>) {
+        let state = self.state();
+        (state.jobs.len(), state.jobs.first().map(Job::since))
     }
 
     /// Takes no more; what waits is still handed out.

@@ -4,6 +4,7 @@
 pub mod attempt;
 pub mod claim;
 pub mod clock;
+pub mod health;
 pub mod id;
 pub mod idempotency;
 pub mod identifier;
@@ -11,6 +12,7 @@ pub mod import;
 pub mod key_expiry;
 pub mod life_cycle;
 pub mod list;
+pub mod observer;
 pub mod repository;
 pub mod result_code;
 pub mod retry;

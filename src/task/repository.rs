@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 
 use super::attempt::History;
 use super::claim::{ClaimError, ClaimRequest};
+use super::health::{Health, Load};
 use super::id::IdError;
 use super::idempotency::{Digest, Idempotency};
 use super::import::ImportFailure;
@@ -201,6 +202,16 @@ pub trait TaskRepository: Send + Sync + 'static {
     /// outlives its process.
     fn controls(&self) -> Option<&dyn Controls> {
         None
+    }
+
+    /// How the store is. Answers at once, and asks the storage nothing.
+    fn health(&self) -> Health {
+        Health::GOOD
+    }
+
+    /// How much the store has to do. Answers at once, likewise.
+    fn load(&self) -> Load {
+        Load::default()
     }
 
     /// Finishes what was accepted, then releases every resource. Whatever is

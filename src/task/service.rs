@@ -9,6 +9,7 @@ use super::idempotency::Idempotency;
 use super::import::{ImportFailure, ImportResult};
 use super::life_cycle::Command;
 use super::list::Page;
+use super::observer::{CreateOutcome, TaskObserver, nobody};
 use super::repository::{ApplyError, Created, StoreError, TaskRepository};
 use super::retry::RetryPolicy;
 use super::scope::Target;
@@ -26,6 +27,7 @@ pub struct TaskService {
     repository: Arc<dyn TaskRepository>,
     names: Arc<dyn UserNames>,
     attempts: RetryPolicy,
+    observer: Arc<dyn TaskObserver>,
 }
 
 /// Why there is no import result.
@@ -66,7 +68,7 @@ impl TaskService {
     /// A service over `repository`; `names` knows the users, and `attempts` are the
     /// limits of every task.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         repository: Arc<dyn TaskRepository>,
         names: Arc<dyn UserNames>,
         attempts: RetryPolicy,
@@ -75,7 +77,15 @@ impl TaskService {
             repository,
             names,
             attempts,
+            observer: nobody(),
         }
+    }
+
+    /// The same service, which tells `observer` of each request to create a task.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Arc<dyn TaskObserver>) -> Self {
+        self.observer = observer;
+        self
     }
 
     /// The limits of attempts, to make commands by.
@@ -98,7 +108,17 @@ impl TaskService {
         task: NewTask,
         idempotency: Option<Idempotency>,
     ) -> Result<CreatedTask, CreateError> {
-        match self.repository.create(task, idempotency).await? {
+        let task_type = task.parameters.task_type();
+        let created = self.repository.create(task, idempotency).await?;
+        self.observer.created(
+            task_type,
+            match created {
+                Created::New(_) => CreateOutcome::New,
+                Created::Existing(_) => CreateOutcome::Existing,
+                Created::Mismatch => CreateOutcome::Mismatch,
+            },
+        );
+        match created {
             Created::New(id) => Ok(CreatedTask {
                 id,
                 is_replayed: false,

@@ -27,6 +27,7 @@ use super::context::{RequestContext, RequestLimits};
 use super::error::ApiError;
 use super::framing;
 use super::language::Language;
+use super::observer::RequestObserver;
 use super::peer::Peer;
 use super::request_log::RequestLog;
 use super::trace_id::X_TRACEID;
@@ -68,16 +69,27 @@ pub const SIGNATURE_SCHEME: &str = "HMAC-SHA256";
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct EnvelopeLayer {
     limits: RequestLimits,
+    observer: Option<Arc<dyn RequestObserver>>,
 }
 
 impl EnvelopeLayer {
     /// A layer that holds each request to `limits`.
     #[must_use]
     pub const fn new(limits: RequestLimits) -> Self {
-        Self { limits }
+        Self {
+            limits,
+            observer: None,
+        }
+    }
+
+    /// The same layer, which tells `observer` of each answer.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Arc<dyn RequestObserver>) -> Self {
+        self.observer = Some(observer);
+        self
     }
 }
 
@@ -87,15 +99,17 @@ impl<S> Layer<S> for EnvelopeLayer {
     fn layer(&self, inner: S) -> Envelope<S> {
         Envelope {
             limits: self.limits,
+            observer: self.observer.clone(),
             inner,
         }
     }
 }
 
 /// Gives each request its context and each answer its form.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Envelope<S> {
     limits: RequestLimits,
+    observer: Option<Arc<dyn RequestObserver>>,
     inner: S,
 }
 
@@ -125,7 +139,12 @@ where
             started,
         ));
         request.extensions_mut().insert(Arc::clone(&context));
-        let log = RequestLog::begin(&request, Arc::clone(&context), started);
+        let log = RequestLog::begin(
+            &request,
+            Arc::clone(&context),
+            self.observer.clone(),
+            started,
+        );
         let framed = framing::judge(request.headers());
         let answer = self.inner.call(request);
         Box::pin(async move {

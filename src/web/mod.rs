@@ -14,6 +14,7 @@ pub mod error;
 mod framing;
 pub mod json;
 pub mod language;
+pub mod observer;
 pub mod path;
 pub mod peer;
 pub mod query;

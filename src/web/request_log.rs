@@ -11,12 +11,15 @@ use tracing::field::{DisplayValue, display};
 
 use super::context::RequestContext;
 use super::error::ApiError;
+use super::observer::{Answered, RequestObserver};
 
-/// Logs the request when it is answered, or that its client left before.
+/// Logs the request when it is answered, and has it counted; or logs that its
+/// client left before.
 ///
 /// Never a query, a header or a body: they can hold credentials.
 pub(super) struct RequestLog {
     context: Arc<RequestContext>,
+    observer: Option<Arc<dyn RequestObserver>>,
     method: Method,
     uri: Uri,
     started: Instant,
@@ -47,10 +50,12 @@ impl RequestLog {
     pub(super) fn begin<B>(
         request: &Request<B>,
         context: Arc<RequestContext>,
+        observer: Option<Arc<dyn RequestObserver>>,
         started: Instant,
     ) -> Self {
         Self {
             context,
+            observer,
             method: request.method().clone(),
             uri: request.uri().clone(),
             started,
@@ -61,6 +66,15 @@ impl RequestLog {
     /// Writes the line of an answered request.
     pub(super) fn finish(mut self, status: StatusCode, error: Option<&ApiError>) {
         self.finished = true;
+        if let Some(observer) = &self.observer {
+            observer.answered(&Answered {
+                method: &self.method,
+                path: self.uri.path(),
+                status,
+                error,
+                took: self.started.elapsed(),
+            });
+        }
         let (status_number, code) = (status.as_u16(), error.map_or(0, ApiError::code));
         match error {
             None => line!(self, INFO, status = status_number, code, "request"),

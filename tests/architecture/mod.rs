@@ -15,11 +15,11 @@ const ROOMS: [(&str, &[&str]); 19] = [
     (
         "cli",
         &[
-            "server", "app", "config", "api", "auth", "store", "reload", "shutdown", "logging",
-            "web", "task",
+            "server", "app", "config", "ops", "api", "auth", "store", "reload", "shutdown",
+            "logging", "web", "task",
         ],
     ),
-    ("server", &["app", "shutdown", "web"]),
+    ("server", &["app", "ops", "shutdown", "web"]),
     (
         "app",
         &[

@@ -6,7 +6,7 @@ mod help;
 mod migrate;
 mod postgres;
 mod reload;
-mod serve;
+pub(crate) mod serve;
 mod sign;
 mod sign_curl;
 mod sign_explain;
@@ -22,7 +22,7 @@ use crate::support::process::kootask;
 pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
-    err: String,
+    pub(crate) err: String,
 }
 
 /// Runs a command to its end.

@@ -100,7 +100,7 @@ pub(super) fn next_line(log: &mut impl BufRead) -> Option<Value> {
 }
 
 /// Lets the bearer of `token` in, as the refusal of an empty configuration says.
-pub(super) fn admit<'a>(command: &'a mut Command, token: &str) -> &'a mut Command {
+pub(crate) fn admit<'a>(command: &'a mut Command, token: &str) -> &'a mut Command {
     command
         .env(
             "KOOTASK__AUTH__TOKENS__0__TOKEN_SHA256",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use kootask::auth::AuthMode;
-use kootask::config::{Config, Defaults};
+use kootask::config::{Config, Defaults, OpsListen};
 use kootask::store::StoreUrl;
 
 #[test]
@@ -28,7 +28,11 @@ fn both_listen_on_loopback_with_the_same_limits() {
         let config = Config::from_toml("", defaults).unwrap();
         let server = config.server;
         assert_eq!(server.listen, SocketAddr::from(([127, 0, 0, 1], 8080)));
-        assert_eq!(server.ops_listen, None);
+        let ops = match defaults {
+            Defaults::Serve => OpsListen::At(SocketAddr::from(([127, 0, 0, 1], 8081))),
+            Defaults::Dev => OpsListen::Off,
+        };
+        assert_eq!(server.ops_listen, ops);
         assert_eq!(server.request_timeout, Duration::from_secs(10));
         assert_eq!(server.body_limit.as_u64(), 16 * 1024);
         assert_eq!(server.keep_alive, Duration::from_secs(75));

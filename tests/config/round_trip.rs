@@ -28,7 +28,10 @@ fn server() -> impl Strategy<Value = String> {
         option::of(
             any::<(u32, u16)>()
                 .prop_map(|(ip, port)| std::net::SocketAddr::from((ip.to_be_bytes(), port)))
-                .prop_map(|address| format!("ops_listen = \"{address}\"")),
+                .prop_map(|address| match address.port() % 8 {
+                    0 => "ops_listen = \"off\"".to_owned(),
+                    _ => format!("ops_listen = \"{address}\""),
+                }),
         ),
         option::of(duration("request_timeout", 1)),
         option::of(duration("shutdown_grace", 1)),

@@ -103,10 +103,7 @@ fn a_node_is_of_16_bits() {
 fn an_address_has_a_port() {
     let config = read("[server]\nlisten = \"[::1]:0\"\nops_listen = \"0.0.0.0:9090\"");
     assert_eq!(config.server.listen.to_string(), "[::1]:0");
-    assert_eq!(
-        config.server.ops_listen.unwrap().to_string(),
-        "0.0.0.0:9090"
-    );
+    assert_eq!(config.server.ops_listen.to_string(), "0.0.0.0:9090");
     for value in [
         "\"127.0.0.1\"",
         "\":8080\"",

@@ -60,6 +60,7 @@ async fn open(place: &Place) -> Arc<SqliteStore> {
         clock: Arc::new(SystemClock),
         migrate: true,
         max_connections: 2,
+        observer: kootask::task::observer::nobody(),
         attempts: RetryPolicy::default(),
         tasks: TaskTracker::new(),
         stop: CancellationToken::new(),

@@ -60,6 +60,7 @@ impl MovedClock {
             migrate: true,
             max_connections: 8,
             attempts: RetryPolicy::default(),
+            observer: kootask::task::observer::nobody(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }

@@ -19,7 +19,10 @@ pub struct TestProcess {
 /// The program, to be given arguments.
 pub fn kootask() -> Command {
     let mut command = command(env!("CARGO_BIN_EXE_kootask"));
-    command.stdin(Stdio::null());
+    // Many run at a time.
+    command
+        .stdin(Stdio::null())
+        .env("KOOTASK__SERVER__OPS_LISTEN", "off");
     command
 }
 

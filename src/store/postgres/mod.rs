@@ -44,10 +44,12 @@ use self::transition::{TransitionWriter, Transitions};
 pub use self::url::PostgresUrl;
 use self::writer::{CreateQueue, Outcome, Writer};
 use super::StoreContext;
-use super::queue::Pending;
+use super::pulse::Pulse;
+use super::queue::{self, Pending};
 use super::row::Request;
 use crate::task::attempt::History;
 use crate::task::claim::{ClaimError, ClaimRequest};
+use crate::task::health::{Check, Health, Load};
 use crate::task::idempotency::Idempotency;
 use crate::task::import::ImportFailure;
 use crate::task::life_cycle::Command;
@@ -60,6 +62,7 @@ use crate::task::{Identifier, NewTask, Task, TaskId, TenantId};
 pub struct PostgresStore {
     ids: Arc<NodeIds>,
     queue: Arc<CreateQueue>,
+    pulse: Arc<Pulse>,
     locked_keys: LockedKeys,
     pool: Pool,
     transitions: Arc<Transitions>,
@@ -87,11 +90,13 @@ impl PostgresStore {
         let StoreContext {
             clock,
             attempts,
+            observer,
             tasks,
             stop,
             ..
         } = context;
         let stop = stop.child_token();
+        let pulse = Arc::new(Pulse::new(observer));
         let (ids, queue) = (keeper.ids(), Arc::new(CreateQueue::default()));
         // The node may become another; the keeper records it.
         let span = tracing::info_span!("postgres", node = keeper.node());
@@ -100,7 +105,9 @@ impl PostgresStore {
         let leader = leader.run().instrument(span.clone());
         let fresh = transitions.fresh();
         let writer = Writer::new(database, connection, keeper, clock.clone(), fresh);
-        let writer = writer.run(Arc::clone(&queue)).instrument(span.clone());
+        let writer = writer
+            .run(Arc::clone(&queue), Arc::clone(&pulse))
+            .instrument(span.clone());
         let expiry = expiry::run(pool.clone(), clock).instrument(span);
         tasks.spawn(stop.clone().run_until_cancelled_owned(expiry));
         Ok(Self {
@@ -108,6 +115,7 @@ impl PostgresStore {
             // Not ended by the token: they end when what was accepted is committed.
             writers: Mutex::new(vec![tasks.spawn(writer), tasks.spawn(leader)]),
             queue,
+            pulse,
             locked_keys: LockedKeys::default(),
             transitions,
             pool,
@@ -223,8 +231,38 @@ impl TaskRepository for PostgresStore {
         Box::pin(self.transitions.claim(request))
     }
 
+    /// That the database takes writes is told by the lease: its renewal is one.
+    fn health(&self) -> Health {
+        let is_alive = self.pulse.is_alive();
+        Health {
+            is_alive,
+            store: if is_alive {
+                Check::Ok
+            } else {
+                self.pulse.check(None)
+            },
+            node: Some(match self.ids.sure_for(Instant::now()) {
+                Some(_) => Check::Ok,
+                None => Check::Failing("the lease of the node is not sure"),
+            }),
+        }
+    }
+
+    fn load(&self) -> Load {
+        let (length, _) = self.queue.waiting();
+        Load {
+            queue_length: Some(length),
+            queue_capacity: Some(queue::CAPACITY),
+            // Each of the two writers has one of its own.
+            connections: Some(self.pool.status().size.saturating_add(2)),
+            lease: Some(self.ids.sure_for(Instant::now()).unwrap_or_default()),
+            due: Vec::new(),
+        }
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
+            self.pulse.close();
             self.stop.cancel();
             self.pool.close();
             self.queue.close();
@@ -243,6 +281,7 @@ impl TaskRepository for PostgresStore {
 
 impl Drop for PostgresStore {
     fn drop(&mut self) {
+        self.pulse.close();
         self.stop.cancel();
         self.queue.close();
         self.transitions.close();

@@ -14,6 +14,7 @@ use super::locked_keys::{self, is_lock_timeout};
 use super::node::LeaseKeeper;
 use super::transition::Fresh;
 use super::writer_connection::WriterConnection;
+use crate::store::pulse::Pulse;
 use crate::store::queue::{self, CloseOnDrop, Job, Queue};
 use crate::store::row::NewRow;
 use crate::task::clock::SharedClock;
@@ -74,7 +75,8 @@ impl Writer {
     }
 
     /// Commits until the queue is closed and drained, then gives the node back.
-    pub(super) async fn run(mut self, queue: Arc<CreateQueue>) {
+    pub(super) async fn run(mut self, queue: Arc<CreateQueue>, pulse: Arc<Pulse>) {
+        let _lives = pulse.writer();
         let _closed = CloseOnDrop(&queue);
         loop {
             let jobs = tokio::select! {
@@ -86,7 +88,7 @@ impl Writer {
                 jobs = queue.take() => jobs,
             };
             match jobs {
-                Some(jobs) => self.commit(jobs).await,
+                Some(jobs) => self.commit(jobs, &pulse).await,
                 None => break,
             }
         }
@@ -108,12 +110,14 @@ impl Writer {
         }
     }
 
-    async fn commit(&mut self, mut jobs: Vec<Job<NewRow, Outcome>>) {
+    async fn commit(&mut self, mut jobs: Vec<Job<NewRow, Outcome>>, pulse: &Pulse) {
         jobs.retain(Job::is_awaited);
         let mut is_first = true;
         while !jobs.is_empty() {
+            pulse.begin(jobs.len(), jobs.first().map(Job::since));
             let error = match self.try_commit(&jobs).await {
                 Ok(done) => {
+                    pulse.committed();
                     let new = jobs
                         .iter()
                         .zip(&done)
@@ -133,6 +137,7 @@ impl Writer {
                 }
                 Err(Failure::Passing(error) | Failure::Lasting(error)) => error,
             };
+            pulse.failed();
             queue::fail(jobs, &error);
             return tokio::time::sleep(REST).await;
         }

@@ -83,6 +83,8 @@ pub(super) struct Database {
     /// None when the last transaction failed: it may have what the database has
     /// not.
     dispatch: Option<Dispatch>,
+    /// The next commit writes something by itself.
+    is_probed: bool,
     /// Dropped last: it holds the lock.
     source: Source,
 }
@@ -132,6 +134,7 @@ impl Source {
         connection.set_prepared_statement_cache_capacity(64);
         let mut database = Database {
             source: self.clone(),
+            is_probed: false,
             log: Log::begin(&connection, &self.file)?,
             expiry: Expiry::load(&connection, self.clock.clone())?,
             fingerprints: Fingerprints::load(&connection)?,
@@ -252,6 +255,9 @@ impl Database {
         self.source_users
             .maintain(&transaction, rows, 0, &source_user_entries)?;
         self.expiry.keep(&transaction)?;
+        if std::mem::take(&mut self.is_probed) {
+            transaction.execute("UPDATE log_state SET is_needed = is_needed", [])?;
+        }
         self.log.before_commit(&transaction)?;
         transaction.commit()?;
         self.keys.committed(&key_entries);
@@ -260,6 +266,11 @@ impl Database {
         dispatch.committed(self.source.clock.elapsed());
         self.dispatch = Some(dispatch);
         Ok(outcomes)
+    }
+
+    /// Has the next commit write something, though nothing was asked for.
+    pub(super) const fn write_something(&mut self) {
+        self.is_probed = true;
     }
 
     /// How long nothing is to be done unless something comes.

@@ -40,12 +40,14 @@ use self::reader::Reader;
 use self::work::{Transition, WriteQueue};
 use super::StoreContext;
 use super::nodes::OwnNodes;
+use super::pulse::Pulse;
 use super::queue::Pending;
 use super::row::Request;
 use super::schema::{self, Migrated, SchemaError};
 use crate::task::attempt::History;
 use crate::task::claim::{ClaimError, ClaimRequest};
 use crate::task::clock::SharedClock;
+use crate::task::health::{Health, Load};
 use crate::task::id::IdError;
 use crate::task::idempotency::Idempotency;
 use crate::task::import::ImportFailure;
@@ -109,6 +111,7 @@ pub struct SqliteStore {
     path: PathBuf,
     clock: SharedClock,
     queue: Arc<WriteQueue>,
+    pulse: Arc<Pulse>,
     reader: Reader,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -142,16 +145,20 @@ impl SqliteStore {
             .map_err(|error| unreadable(error.into()))?;
         let reader = Reader::new(path, database.fingerprints(), memtable);
         let queue = Arc::new(WriteQueue::default());
+        let pulse = Arc::new(Pulse::new(context.observer));
         let writer =
-            spawn_writer(Arc::clone(&queue), database).map_err(|error| OpenError::File {
-                path: path.to_owned(),
-                error,
+            spawn_writer(Arc::clone(&queue), database, Arc::clone(&pulse)).map_err(|error| {
+                OpenError::File {
+                    path: path.to_owned(),
+                    error,
+                }
             })?;
         Ok(Self {
             ids: OwnNodes::new(context.node.unwrap_or(0), &stored, context.clock.clone()),
             path: path.to_owned(),
             clock: context.clock,
             queue,
+            pulse,
             reader,
             writer: Mutex::new(Some(writer)),
         })
@@ -160,10 +167,14 @@ impl SqliteStore {
 
 /// Starts the writer. It holds the lock, so that the file is free when, and not
 /// before, the last commit is done.
-fn spawn_writer(queue: Arc<WriteQueue>, database: Database) -> std::io::Result<JoinHandle<()>> {
+fn spawn_writer(
+    queue: Arc<WriteQueue>,
+    database: Database,
+    pulse: Arc<Pulse>,
+) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name("sqlite-writer".to_owned())
-        .spawn(move || writer::run(&queue, database))
+        .spawn(move || writer::run(&queue, database, &pulse))
 }
 
 /// Has a write beyond the limit of a file's size (`RLIMIT_FSIZE`) fail, rather
@@ -318,8 +329,28 @@ impl TaskRepository for SqliteStore {
         })
     }
 
+    fn health(&self) -> Health {
+        let (_, oldest) = self.queue.waiting();
+        Health {
+            is_alive: self.pulse.is_alive(),
+            store: self.pulse.check(oldest),
+            node: None,
+        }
+    }
+
+    fn load(&self) -> Load {
+        let (length, _) = self.queue.waiting();
+        Load {
+            queue_length: Some(length),
+            queue_capacity: Some(WriteQueue::CAPACITY),
+            connections: Some(self.reader.connections()),
+            ..Load::default()
+        }
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
+            self.pulse.close();
             self.reader.close().await;
             self.queue.close();
             let writer = self
@@ -340,6 +371,7 @@ impl TaskRepository for SqliteStore {
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
+        self.pulse.close();
         self.queue.close();
     }
 }

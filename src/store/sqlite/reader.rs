@@ -46,6 +46,11 @@ impl Reader {
         }
     }
 
+    /// The connections there are, one of them the writer's.
+    pub(super) fn connections(&self) -> usize {
+        usize::try_from(self.pool.size()).map_or(usize::MAX, |readers| readers.saturating_add(1))
+    }
+
     pub(super) async fn close(&self) {
         self.pool.close().await;
     }

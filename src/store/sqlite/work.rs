@@ -1,6 +1,6 @@
 //! The writes that wait for the writer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::store::dispatch::{ClaimJob, Claimed};
 use crate::store::queue::{self, Job, Queue, Wakeup};
@@ -67,6 +67,9 @@ impl Default for WriteQueue {
 }
 
 impl WriteQueue {
+    /// The most writes that may wait, of both kinds.
+    pub(super) const CAPACITY: usize = queue::CAPACITY.saturating_mul(2);
+
     /// The next writes that somebody waits for; none after `idle` without any.
     /// `None` when the queue is closed and drained.
     pub(super) fn take_within(&self, idle: Duration) -> Option<Writes> {
@@ -91,6 +94,14 @@ impl WriteQueue {
         Some(writes)
     }
 
+    /// How many writes wait, and since when the oldest does.
+    pub(super) fn waiting(&self) -> (usize, Option<Instant>) {
+        let (creates, first) = self.creates.waiting();
+        let (transitions, second) = self.transitions.waiting();
+        let oldest = first.into_iter().chain(second).min();
+        (creates.saturating_add(transitions), oldest)
+    }
+
     /// Takes no more; what waits is still handed out.
     pub(super) fn close(&self) {
         self.creates.close();
@@ -103,6 +114,13 @@ impl Writes {
     /// How many writes they are.
     pub(super) const fn len(&self) -> usize {
         self.creates.len().saturating_add(self.transitions.len())
+    }
+
+    /// When the oldest came.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        let (creates, transitions) = (self.creates.first(), self.transitions.first());
+        let creates = creates.map(Job::since);
+        creates.into_iter().chain(transitions.map(Job::since)).min()
     }
 
     /// Tells of each write, in order, what became of it.

@@ -10,17 +10,21 @@ use std::time::Duration;
 use super::database::{Database, DatabaseError};
 use super::work::WriteQueue;
 use crate::store::dispatch::Waiters;
+use crate::store::pulse::Pulse;
 use crate::store::queue::CloseOnDrop;
 
 /// How often an idle writer looks after expired keys and unfinished index work.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
+/// How often an idle writer tries a commit after one that failed.
+const PROBE: Duration = Duration::from_secs(1);
 
 /// Commits until the queue is closed and drained.
 ///
 /// After a failed transaction the database is opened anew for the next one: the
 /// same code brings the service up, and back when the cause is gone. Where it is
 /// its files that are gone it stays open: it may be all that is left of them.
-pub(super) fn run(queue: &WriteQueue, database: Database) {
+pub(super) fn run(queue: &WriteQueue, database: Database, pulse: &Pulse) {
+    let _lives = pulse.writer();
     let _closed = (
         CloseOnDrop(&queue.creates),
         CloseOnDrop(&queue.transitions),
@@ -31,16 +35,23 @@ pub(super) fn run(queue: &WriteQueue, database: Database) {
     let mut waiters = Waiters::default();
     loop {
         let idle = open.as_ref().map(|database| database.idle(&waiters));
-        let idle = idle.unwrap_or(HOUSEKEEPING).min(HOUSEKEEPING);
+        let was_failing = pulse.is_failing();
+        let most = if was_failing { PROBE } else { HOUSEKEEPING };
+        let idle = idle.unwrap_or(most).min(most);
         let Some(mut writes) = queue.take_within(idle) else {
             break;
         };
+        pulse.begin(writes.len(), writes.oldest());
         waiters.admit(std::mem::take(&mut writes.claims), source.clock().elapsed());
         let database = match open.take() {
             Some(database) => Ok(database),
             None => source.open(),
         };
         let outcome = database.and_then(|mut database| {
+            if was_failing {
+                // An empty commit would succeed on a full disk.
+                database.write_something();
+            }
             let done = database.commit(&writes, &mut waiters);
             if done.as_ref().err().is_none_or(DatabaseError::is_of_files) {
                 open = Some(database);
@@ -49,10 +60,12 @@ pub(super) fn run(queue: &WriteQueue, database: Database) {
         });
         match outcome {
             Ok(outcomes) => {
+                pulse.committed();
                 waiters.answer(outcomes.claims);
                 writes.answer(outcomes.creates, outcomes.transitions);
             }
             Err(error) => {
+                pulse.failed();
                 let error = error.into();
                 waiters.fail(&error);
                 writes.fail(&error);

@@ -304,6 +304,11 @@ impl<S: Clone + Send + Sync + 'static> Calls<S> {
         self
     }
 
+    /// The path of each call, as a template: `/task/{task_id}`.
+    pub fn paths(&self) -> impl Iterator<Item = &'static str> {
+        self.calls.iter().map(|(_, call)| call.path)
+    }
+
     /// The routes. `guard` puts around a route what admits those who may make
     /// the call.
     pub fn routes(self, guard: impl Fn(Access, MethodRouter<S>) -> MethodRouter<S>) -> Router<S> {

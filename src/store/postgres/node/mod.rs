@@ -93,6 +93,14 @@ impl NodeIds {
             && matches!(ids.next_id(), Err(IdError::ClockBehind(_)))
     }
 
+    /// For how long from this moment on the lease is sure; nothing if it is not.
+    pub(super) fn sure_for(&self, now: Instant) -> Option<Duration> {
+        let state = self.state.borrow();
+        let held = state.held.as_ref()?;
+        let sure = held.sure_until.saturating_duration_since(now);
+        (!sure.is_zero()).then_some(sure)
+    }
+
     /// The next id, at this moment of the machine's monotonic clock.
     ///
     /// A process that is stopped within this function may go on when its lease is

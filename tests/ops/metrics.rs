@@ -1,0 +1,169 @@
+//! `/metrics`.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::process::Stdio;
+
+use super::{Watched, serve};
+use crate::support::client::{Call, IMPORT, TRANSFER};
+use crate::support::command::command;
+
+/// Each metric's name and type, and the names of its labels.
+fn shape(text: &str) -> String {
+    let mut shape = BTreeSet::new();
+    let mut kind = "";
+    for line in text.lines() {
+        if let Some(declared) = line.strip_prefix("# TYPE ") {
+            kind = declared.rsplit(' ').next().unwrap();
+        } else if !line.starts_with('#') {
+            let (name, rest) = line.split_at(line.find(['{', ' ']).unwrap());
+            let labels = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
+            let labels = labels.map_or("", |(labels, _)| labels).split("\",");
+            let names: Vec<_> = labels
+                .filter_map(|label| Some(label.split_once('=')?.0))
+                .collect();
+            shape.insert(format!("{name} {kind} {}", names.join(",")));
+        }
+    }
+    Vec::from_iter(shape).join("\n")
+}
+
+/// The value of the series that this begins, labels and all.
+fn value(text: &str, series: &str) -> f64 {
+    let mut values = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    let value = values
+        .next()
+        .unwrap_or_else(|| panic!("no {series} in\n{text}"));
+    value.parse().unwrap()
+}
+
+/// A service over SQLite that has done a little of everything.
+async fn busy() -> (Watched, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kootask.db");
+    let mut command = serve();
+    command
+        .env(
+            "KOOTASK__STORE__URL",
+            format!("sqlite://{}", path.display()),
+        )
+        .env(
+            "KOOTASK__AUTH__TOKENS__0__EXPIRES_AT",
+            "2100-01-01T00:00:00Z",
+        );
+    let service = Watched::start(command);
+    let address = service.address().await;
+    let create = |body| Call::create(address, body).bearer(super::TOKEN);
+    for (body, status) in [(TRANSFER, 200), (TRANSFER, 200), (IMPORT, 422)] {
+        let call = create(body).header("Idempotency-Key", "the same");
+        assert_eq!(call.send().await.status, status);
+    }
+    assert_eq!(create(IMPORT).send().await.status, 200);
+    assert_eq!(create("{").send().await.status, 400);
+    let stranger = Call::create(address, TRANSFER).bearer("another");
+    assert_eq!(stranger.send().await.status, 401);
+    (service, folder)
+}
+
+#[tokio::test]
+async fn the_set_of_metrics_is_this() {
+    let (service, _folder) = busy().await;
+    let answer = service.get("/metrics").await;
+    assert_eq!(
+        answer.media_type,
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    insta::assert_snapshot!(shape(&answer.text));
+}
+
+#[tokio::test]
+async fn what_was_done_is_counted() {
+    let (service, _folder) = busy().await;
+    let text = service.get("/metrics").await.text;
+    let create = kootask::api::CREATE;
+    for (series, expected) in [
+        (
+            "kootask_creates_total{task_type=\"transfer_and_deletion\",outcome=\"new\"}",
+            1.0,
+        ),
+        (
+            "kootask_creates_total{task_type=\"transfer_and_deletion\",outcome=\"existing\"}",
+            1.0,
+        ),
+        (
+            "kootask_creates_total{task_type=\"batch_import\",outcome=\"mismatch\"}",
+            1.0,
+        ),
+        (
+            "kootask_creates_total{task_type=\"batch_import\",outcome=\"new\"}",
+            1.0,
+        ),
+        (
+            "kootask_requests_refused_total{reason=\"unauthenticated\"}",
+            1.0,
+        ),
+        ("kootask_requests_refused_total{reason=\"notJson\"}", 1.0),
+        ("kootask_store_batch_size_sum", 4.0),
+        ("kootask_store_commit_failures_total", 0.0),
+        ("kootask_ready", 1.0),
+        ("kootask_panics_total", 0.0),
+        (
+            "kootask_credential_expiry_timestamp_seconds",
+            4_102_444_800.0,
+        ),
+    ] {
+        assert_eq!(value(&text, series), expected, "{series}");
+    }
+    let answered = |status| {
+        format!(
+            "http_server_request_duration_seconds_count{{http_request_method=\"POST\",\
+             http_route=\"{create}\",http_response_status_code=\"{status}\"}}"
+        )
+    };
+    assert_eq!(value(&text, &answered(200)), 3.0);
+    assert_eq!(value(&text, &answered(401)), 1.0);
+}
+
+#[tokio::test]
+async fn random_paths_and_methods_add_no_series() {
+    let service = Watched::start(serve());
+    let address = service.address().await;
+    let ask = async |number: u32| {
+        for (method, path) in [
+            ("GET", format!("/{number}.php?x={number}")),
+            (&*format!("X{number}"), "/wp-login".to_owned()),
+            ("GET", format!("/koodrive/ose/v1/task/{number}")),
+            ("GET", format!("/koodrive/ose/v1/task/dstUserInfo/{number}")),
+        ] {
+            let call = Call::new(address, method, &path).header("X-User-Id", &number.to_string());
+            call.send().await;
+        }
+    };
+    ask(0).await;
+    let series = async || service.get("/metrics").await.text.lines().count();
+    let before = series().await;
+    for number in 1..20 {
+        ask(number).await;
+    }
+    assert_eq!(series().await, before);
+}
+
+#[tokio::test]
+async fn promtool_finds_nothing_wrong() {
+    let mut check = command("promtool");
+    check.args(["check", "metrics"]).stdin(Stdio::piped());
+    let Ok(mut check) = check.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn() else {
+        eprintln!("not shown here: there is no promtool");
+        return;
+    };
+    let (service, _folder) = busy().await;
+    let text = service.get("/metrics").await.text;
+    let mut metrics = check.stdin.take().unwrap();
+    metrics.write_all(text.as_bytes()).unwrap();
+    drop(metrics);
+    let output = check.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.is_empty(), "{said}\n{text}");
+}
