@@ -73,7 +73,6 @@ pub fn operations() -> Ops {
 /// The service, ready to be served.
 pub struct App {
     ops: Ops,
-    shows_document: bool,
     background: Background,
     reload: Reload,
     authenticator: Arc<Authenticator>,
@@ -149,7 +148,7 @@ impl App {
         background: Background,
         ops: Ops,
     ) -> Self {
-        ops.opened(Arc::clone(&repository));
+        ops.opened(&repository);
         let reload = Reload::default();
         let directory = config
             .directory
@@ -171,7 +170,6 @@ impl App {
         });
         watch_reloadable(&ops, &reload, &authenticator);
         Self {
-            shows_document: false,
             background,
             reload,
             tasks: TaskService::new(
@@ -195,13 +193,6 @@ impl App {
         }
     }
 
-    /// Shows the document of the calls, and a viewer for it, beside the calls.
-    #[must_use]
-    pub const fn showing_document(mut self) -> Self {
-        self.shows_document = true;
-        self
-    }
-
     /// The routes.
     fn routes(&self) -> Router {
         let console = AuthLayer::new(Arc::clone(&self.authenticator), Arc::clone(&self.limiter));
@@ -220,11 +211,6 @@ impl App {
                 }
                 Access::Anyone => route,
             });
-        let routes = if self.shows_document {
-            routes.merge(documentation(&openapi()))
-        } else {
-            routes
-        };
         let routes = routes
             .fallback(async || ApiError::RouteNotFound)
             .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
@@ -238,6 +224,7 @@ impl App {
                 routes
                     .layer(from_fn_with_state(recorder, stand_in::record))
                     .merge(stand_in.routes())
+                    .merge(documentation(&openapi()))
             }
             None => routes,
         }

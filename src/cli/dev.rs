@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::CommandError;
-use super::serve::{Kind, serve};
+use super::serve::serve;
 use super::setting_argument::SettingArgument;
 use crate::api;
 use crate::auth::stand_in::{self, APP_ID, APP_SECRET};
@@ -48,7 +48,7 @@ impl Dev {
         };
         let config = source.load().config?;
         let log = logging::start()?;
-        serve(config.clone(), source, Kind::StandIn, &log, |address| {
+        serve(config.clone(), source, &log, |address| {
             // A stand-in whose words nobody hears serves all the same.
             let _ = writeln!(std::io::stderr(), "{}", banner(address, &config));
         })

@@ -84,7 +84,7 @@ impl Serve {
         for warning in config.warnings(Timestamp::now()) {
             tracing::warn!("{warning}");
         }
-        serve(config, source, Kind::Service, &log, |_| ())
+        serve(config, source, &log, |_| ())
     }
 }
 
@@ -96,21 +96,11 @@ pub(super) fn require_credential(config: &Config) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Which service is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// The real thing.
-    Service,
-    /// The stand-in: it shows the document of its calls beside them.
-    StandIn,
-}
-
 /// Runs the service until SIGTERM or SIGINT; `listening` is told its address.
 /// `source` is watched, and SIGHUP reloads what is reloadable.
 pub(super) fn serve(
     config: Config,
     source: Source,
-    kind: Kind,
     log: &LogGuard,
     listening: impl FnOnce(SocketAddr),
 ) -> Result<(), CommandError> {
@@ -125,7 +115,7 @@ pub(super) fn serve(
     let served = runtime.block_on(async {
         let side = SideTasks::default();
         watch_over(&config, &ops, &side)?;
-        let served = run(config, source, kind, inherited, ops, listening).await;
+        let served = run(config, source, inherited, ops, listening).await;
         side.end().await;
         served
     });
@@ -167,7 +157,6 @@ impl SideTasks {
 async fn run(
     config: Config,
     source: Source,
-    kind: Kind,
     inherited: Option<TcpListener>,
     ops: Ops,
     listening: impl FnOnce(SocketAddr),
@@ -186,10 +175,6 @@ async fn run(
         app = App::build_watched(&config, Arc::new(SystemClock), ops) => app?,
         // It can wait for a database.
         () = &mut stop => return Ok(()),
-    };
-    let app = match kind {
-        Kind::Service => app,
-        Kind::StandIn => app.showing_document(),
     };
     let reload = app.reload();
     app.watch(source, config.clone());

@@ -67,7 +67,7 @@ impl Ops {
     }
 
     /// The store is open: from now on its health counts.
-    pub fn opened(&self, repository: Arc<dyn TaskRepository>) {
+    pub fn opened(&self, repository: &Arc<dyn TaskRepository>) {
         self.readiness.opened(repository);
     }
 

@@ -4,7 +4,7 @@
 //! it is at serving the store's own health decides.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use serde::Serialize;
 
@@ -14,7 +14,8 @@ use crate::task::repository::TaskRepository;
 /// How far the service is.
 #[derive(Default)]
 pub(super) struct Readiness {
-    repository: OnceLock<Arc<dyn TaskRepository>>,
+    /// Not held: a store ends when the service lets it go.
+    repository: OnceLock<Weak<dyn TaskRepository>>,
     is_started: AtomicBool,
     is_draining: AtomicBool,
 }
@@ -44,9 +45,9 @@ struct Checks {
 }
 
 impl Readiness {
-    pub(super) fn opened(&self, repository: Arc<dyn TaskRepository>) {
+    pub(super) fn opened(&self, repository: &Arc<dyn TaskRepository>) {
         // A service has one store.
-        let _ = self.repository.set(repository);
+        let _ = self.repository.set(Arc::downgrade(repository));
     }
 
     pub(super) fn started(&self) {
@@ -64,8 +65,7 @@ impl Readiness {
     }
 
     pub(super) fn load(&self) -> Load {
-        self.repository
-            .get()
+        self.repository()
             .map(|repository| repository.load())
             .unwrap_or_default()
     }
@@ -107,7 +107,11 @@ impl Readiness {
     }
 
     fn health(&self) -> Option<Health> {
-        self.repository.get().map(|repository| repository.health())
+        self.repository().map(|repository| repository.health())
+    }
+
+    fn repository(&self) -> Option<Arc<dyn TaskRepository>> {
+        self.repository.get()?.upgrade()
     }
 }
 

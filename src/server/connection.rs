@@ -210,6 +210,11 @@ impl Connection {
         self.requests.load(Ordering::Relaxed) > 0 || self.streams.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether it has ever had a request.
+    pub(super) fn has_asked(&self) -> bool {
+        self.protocol() != Protocol::Unknown
+    }
+
     fn protocol(&self) -> Protocol {
         match self.protocol.load(Ordering::Relaxed) {
             0 => Protocol::Unknown,

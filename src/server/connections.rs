@@ -16,6 +16,8 @@ use crate::web::peer::Peer;
 const DRAIN_ROUND: Duration = Duration::from_millis(25);
 /// The rounds in which an idle connection may end by itself.
 const POLITE_ROUNDS: usize = 4;
+/// The rounds in which the first request of a connection may still come.
+const FIRST_REQUEST_ROUNDS: usize = 20;
 
 /// The connections there are.
 #[derive(Debug, Default)]
@@ -55,6 +57,10 @@ impl Connections {
         for round in 0_usize.. {
             let is_over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
             for connection in self.entries().values() {
+                // Its first request may be on its way: it was let in before the end.
+                if !connection.has_asked() && round < FIRST_REQUEST_ROUNDS && !is_over {
+                    continue;
+                }
                 let has_time = round < POLITE_ROUNDS || connection.is_in_flight();
                 connection.decide(if has_time && !is_over {
                     Verdict::Finish

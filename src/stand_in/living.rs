@@ -19,6 +19,7 @@ use super::world::{Life, World};
 use super::{Outcome, StandIn};
 use crate::task::attempt::History;
 use crate::task::claim::{ClaimError, ClaimRequest};
+use crate::task::health::{Health, Load};
 use crate::task::idempotency::{Idempotency, WINDOW};
 use crate::task::import::ImportFailure;
 use crate::task::life_cycle::{Command, Step};
@@ -337,6 +338,14 @@ impl TaskRepository for StandIn {
 
     fn controls(&self) -> Option<&dyn Controls> {
         self.0.store.controls()
+    }
+
+    fn health(&self) -> Health {
+        self.0.store.health()
+    }
+
+    fn load(&self) -> Load {
+        self.0.store.load()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::task::health::Check;
 use crate::task::observer::TaskObserver;
+use crate::task::{TaskStatus, TaskType};
 
 /// How old a write may be before the storage counts as stuck.
 const STUCK: Duration = Duration::from_secs(2);
@@ -63,6 +64,13 @@ impl Pulse {
             drop(state);
             self.observer
                 .committed(commit.writes, commit.begun.elapsed());
+        }
+    }
+
+    /// Tasks went over into these statuses.
+    pub(super) fn moved(&self, moves: impl IntoIterator<Item = (TaskType, TaskStatus)>) {
+        for (task_type, to) in moves {
+            self.observer.moved(task_type, to);
         }
     }
 

@@ -52,7 +52,7 @@ fn completions_and_manual_pages_name_the_commands() {
     }
     for (arguments, said) in [
         (&["man"][..], ".TH kootask 1"),
-        (&["man", "serve"], "KOOTASK_CONFIG"),
+        (&["man", "serve"], "\\-\\-config"),
         (&["man", "config", "check"], "check"),
     ] {
         let outcome = outcome(kootask().args(arguments));

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::{Watched, get, serve};
-use crate::support::TestApp;
 use crate::support::process::{TestProcess, kootask};
 
 #[tokio::test]
@@ -50,9 +49,10 @@ async fn the_stand_in_shows_it_beside_its_calls_and_the_service_does_not() {
     for path in ["/docs/", "/openapi.json"] {
         assert_eq!(get(stand_in.address, path).await.unwrap().status, 200);
     }
-    let service = TestApp::dev().await;
+    let service = Watched::start(serve());
+    let address = service.address().await;
     for path in ["/docs/", "/openapi.json", "/metrics", "/healthz"] {
-        let answer = get(service.address, path).await.unwrap();
+        let answer = get(address, path).await.unwrap();
         assert_eq!(answer.status, 404, "{path}");
     }
 }

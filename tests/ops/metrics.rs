@@ -57,7 +57,7 @@ async fn busy() -> (Watched, tempfile::TempDir) {
     let address = service.address().await;
     let create = |body| Call::create(address, body).bearer(super::TOKEN);
     for (body, status) in [(TRANSFER, 200), (TRANSFER, 200), (IMPORT, 422)] {
-        let call = create(body).header("Idempotency-Key", "the same");
+        let call = create(body).header("Idempotency-Key", "the-same");
         assert_eq!(call.send().await.status, status);
     }
     assert_eq!(create(IMPORT).send().await.status, 200);

@@ -64,16 +64,23 @@ pub(super) trait Storage {
 /// A task to which a command was applied.
 pub(super) struct Moved {
     pub(super) task: Task,
+    was: TaskStatus,
     /// Whether, and from when on, it might have been started before.
     was_ready: Option<DueRetry>,
     lease: LeaseChange,
 }
 
 impl Moved {
-    /// `before` as it was, and the task as it is.
-    pub(super) fn new(was_ready: Option<DueRetry>, task: Task, lease: LeaseChange) -> Self {
+    /// What the task was before, and the task as it is.
+    pub(super) fn new(
+        was: TaskStatus,
+        was_ready: Option<DueRetry>,
+        task: Task,
+        lease: LeaseChange,
+    ) -> Self {
         Self {
             task,
+            was,
             was_ready,
             lease,
         }
@@ -100,6 +107,8 @@ pub(super) struct Dispatch {
     /// The leases that stand from the commit on: these count, but have no end
     /// yet.
     uncommitted: Vec<(TaskId, Duration)>,
+    /// Since they were last taken: the type, and the status after.
+    moves: Vec<(TaskType, TaskStatus)>,
 }
 
 impl Dispatch {
@@ -111,6 +120,7 @@ impl Dispatch {
             leases: Leases::default(),
             policy,
             uncommitted: Vec::new(),
+            moves: Vec::new(),
         }
     }
 
@@ -138,10 +148,14 @@ impl Dispatch {
         let now = Ready::millis(now);
         let Moved {
             task,
+            was,
             was_ready,
             lease,
         } = moved;
         let of = (&task.tenant_id, task.parameters.task_type());
+        if was != task.status {
+            self.moves.push((of.1, task.status));
+        }
         let is_ready = ready_from(&task);
         if was_ready != is_ready {
             if let Some(before) = was_ready {
@@ -177,6 +191,11 @@ impl Dispatch {
         for (id, lease) in self.uncommitted.drain(..) {
             self.leases.move_end(id, elapsed.saturating_add(lease));
         }
+    }
+
+    /// The changes of status since this was last asked.
+    pub(super) fn take_moves(&mut self) -> Vec<(TaskType, TaskStatus)> {
+        std::mem::take(&mut self.moves)
     }
 
     /// Ends the attempts whose lease has ended.

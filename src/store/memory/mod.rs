@@ -39,7 +39,11 @@ impl MemoryStore {
     /// An empty store. Must be called within a runtime.
     #[must_use]
     pub fn new(context: StoreContext) -> Self {
-        let shared = Arc::new(Shared::new(context.clock.clone(), context.attempts));
+        let shared = Arc::new(Shared::new(
+            context.clock.clone(),
+            context.attempts,
+            Arc::clone(&context.observer),
+        ));
         let stop = context.stop.child_token();
         let leading = Arc::clone(&shared).lead_on();
         context

@@ -11,6 +11,7 @@ use crate::store::queue::{self, Pending};
 use crate::task::claim::ClaimRequest;
 use crate::task::clock::SharedClock;
 use crate::task::life_cycle::{Command, LeaseChange};
+use crate::task::observer::TaskObserver;
 use crate::task::repository::{ApplyError, Gone, StoreError};
 use crate::task::retry::RetryPolicy;
 use crate::task::scope::Target;
@@ -22,6 +23,7 @@ const LOOK: Duration = Duration::from_secs(10);
 /// What the store and its background share.
 pub(super) struct Shared {
     clock: SharedClock,
+    observer: Arc<dyn TaskObserver>,
     locked: Mutex<Locked>,
     /// Tells the background that something is due earlier than it knows.
     earlier: Notify,
@@ -38,9 +40,14 @@ pub(super) struct Locked {
 }
 
 impl Shared {
-    pub(super) fn new(clock: SharedClock, policy: RetryPolicy) -> Self {
+    pub(super) fn new(
+        clock: SharedClock,
+        policy: RetryPolicy,
+        observer: Arc<dyn TaskObserver>,
+    ) -> Self {
         Self {
             clock,
+            observer,
             locked: Mutex::new(Locked {
                 state: State::default(),
                 dispatch: Dispatch::new(usize::MAX, policy),
@@ -73,7 +80,7 @@ impl Shared {
 
     /// Takes note of a task that is in the state now.
     pub(super) fn created(&self, locked: &mut Locked, task: Task) {
-        let moved = Moved::new(None, task, LeaseChange::None);
+        let moved = Moved::new(task.status, None, task, LeaseChange::None);
         locked.dispatch.moved(moved, self.clock.now());
         self.follow(locked);
     }
@@ -84,7 +91,7 @@ impl Shared {
             let was_ready = ready_from(&task);
             // As good as one that has ended.
             task.status = TaskStatus::Success;
-            let moved = Moved::new(was_ready, task, LeaseChange::Over);
+            let moved = Moved::new(task.status, was_ready, task, LeaseChange::Over);
             let task = locked.dispatch.moved(moved, self.clock.now());
             (task.tenant_id, task.id)
         };
@@ -131,6 +138,9 @@ impl Shared {
         let Ok(()) = dispatch.expire(state, elapsed, now);
         let Ok(answers) = dispatch.serve(waiters, state, elapsed, now);
         dispatch.committed(elapsed);
+        for (task_type, to) in dispatch.take_moves() {
+            self.observer.moved(task_type, to);
+        }
         waiters.answer(answers);
         elapsed.saturating_add(dispatch.idle(waiters, elapsed, now))
     }

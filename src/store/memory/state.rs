@@ -236,7 +236,8 @@ impl State {
         let Some(task) = task.filter(|task| target.scope.covers(task)) else {
             return Err(ApplyError::NoTask);
         };
-        let (state_before, turn_before, was_ready) = (state(task), turn(task), ready_from(task));
+        let (state_before, turn_before) = (state(task), turn(task));
+        let (was, was_ready) = (task.status, ready_from(task));
         let effects = task.apply(command, at)?;
         let (after, lease) = (task.clone(), effects.lease);
         held.ids(state_before).remove(&after.id);
@@ -246,7 +247,7 @@ impl State {
             turns.remove(&turn_before);
             turns.insert(turn(&after));
         }
-        Ok(Moved::new(was_ready, after, lease))
+        Ok(Moved::new(was, was_ready, after, lease))
     }
 
     /// A task of this id, whoever's it is.

@@ -63,6 +63,7 @@ pub struct PostgresStore {
     ids: Arc<NodeIds>,
     queue: Arc<CreateQueue>,
     pulse: Arc<Pulse>,
+    transition_pulse: Arc<Pulse>,
     locked_keys: LockedKeys,
     pool: Pool,
     transitions: Arc<Transitions>,
@@ -96,12 +97,18 @@ impl PostgresStore {
             ..
         } = context;
         let stop = stop.child_token();
-        let pulse = Arc::new(Pulse::new(observer));
+        let pulse = Arc::new(Pulse::new(Arc::clone(&observer)));
+        let transition_pulse = Arc::new(Pulse::new(observer));
         let (ids, queue) = (keeper.ids(), Arc::new(CreateQueue::default()));
         // The node may become another; the keeper records it.
         let span = tracing::info_span!("postgres", node = keeper.node());
         let transitions = Arc::new(Transitions::default());
-        let leader = TransitionWriter::new(database.clone(), attempts, Arc::clone(&transitions));
+        let leader = TransitionWriter::new(
+            database.clone(),
+            attempts,
+            Arc::clone(&transition_pulse),
+            Arc::clone(&transitions),
+        );
         let leader = leader.run().instrument(span.clone());
         let fresh = transitions.fresh();
         let writer = Writer::new(database, connection, keeper, clock.clone(), fresh);
@@ -116,6 +123,7 @@ impl PostgresStore {
             writers: Mutex::new(vec![tasks.spawn(writer), tasks.spawn(leader)]),
             queue,
             pulse,
+            transition_pulse,
             locked_keys: LockedKeys::default(),
             transitions,
             pool,
@@ -233,14 +241,11 @@ impl TaskRepository for PostgresStore {
 
     /// That the database takes writes is told by the lease: its renewal is one.
     fn health(&self) -> Health {
-        let is_alive = self.pulse.is_alive();
+        let pulses = [&self.pulse, &self.transition_pulse];
+        let ended = pulses.into_iter().find(|pulse| !pulse.is_alive());
         Health {
-            is_alive,
-            store: if is_alive {
-                Check::Ok
-            } else {
-                self.pulse.check(None)
-            },
+            is_alive: ended.is_none(),
+            store: ended.map_or(Check::Ok, |pulse| pulse.check(None)),
             node: Some(match self.ids.sure_for(Instant::now()) {
                 Some(_) => Check::Ok,
                 None => Check::Failing("the lease of the node is not sure"),
@@ -263,6 +268,7 @@ impl TaskRepository for PostgresStore {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             self.pulse.close();
+            self.transition_pulse.close();
             self.stop.cancel();
             self.pool.close();
             self.queue.close();
@@ -282,6 +288,7 @@ impl TaskRepository for PostgresStore {
 impl Drop for PostgresStore {
     fn drop(&mut self) {
         self.pulse.close();
+        self.transition_pulse.close();
         self.stop.cancel();
         self.queue.close();
         self.transitions.close();

@@ -101,6 +101,7 @@ impl<'a> Batch<'a> {
             transitions,
             creates,
             claims: dispatch.serve(waiters, self, elapsed, now)?,
+            moves: Vec::new(),
         })
     }
 

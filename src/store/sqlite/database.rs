@@ -242,7 +242,7 @@ impl Database {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut batch = Batch::new(&transaction, &self.fingerprints, &self.keys, first_kept)?;
-        let outcomes = batch.work(writes, waiters, &mut dispatch, (elapsed, now))?;
+        let mut outcomes = batch.work(writes, waiters, &mut dispatch, (elapsed, now))?;
         let (key_entries, source_user_entries) = batch.into_entries();
         let rows = writes.len().max(1);
         forget_keys(
@@ -264,6 +264,7 @@ impl Database {
         self.source_users.committed(&source_user_entries);
         self.log.committed(&self.connection)?;
         dispatch.committed(self.source.clock.elapsed());
+        outcomes.moves = dispatch.take_moves();
         self.dispatch = Some(dispatch);
         Ok(outcomes)
     }

@@ -31,7 +31,7 @@ pub(super) fn apply(
     let Some(mut task) = found.filter(|task| scope.covers(task)) else {
         return Ok(Err(ApplyError::NoTask));
     };
-    let was_ready = ready_from(&task);
+    let (was, was_ready) = (task.status, ready_from(&task));
     let effects = match task.apply(command, at) {
         Ok(effects) => effects,
         Err(refusal) => return Ok(Err(refusal.into())),
@@ -48,7 +48,7 @@ pub(super) fn apply(
     if let Some(failures) = &effects.failures {
         insert_failures(connection, id, failures)?;
     }
-    Ok(Ok(Moved::new(was_ready, task, effects.lease)))
+    Ok(Ok(Moved::new(was, was_ready, task, effects.lease)))
 }
 
 fn update(connection: &Connection, task: &Task) -> Result<(), DatabaseError> {

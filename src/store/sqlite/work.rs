@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use crate::store::dispatch::{ClaimJob, Claimed};
 use crate::store::queue::{self, Job, Queue, Wakeup};
 use crate::store::row::NewRow;
-use crate::task::Task;
 use crate::task::claim::ClaimRequest;
 use crate::task::life_cycle::Command;
 use crate::task::repository::{ApplyError, Created, StoreError};
 use crate::task::scope::Target;
+use crate::task::{Task, TaskStatus, TaskType};
 
 /// A command and the task that it is for.
 pub(super) struct Transition {
@@ -52,6 +52,8 @@ pub(super) struct Outcomes {
     pub(super) creates: Vec<Created>,
     pub(super) transitions: Vec<Applied>,
     pub(super) claims: Vec<Option<Claimed>>,
+    /// Changes of a task's status: its type, and the status after.
+    pub(super) moves: Vec<(TaskType, TaskStatus)>,
 }
 
 impl Default for WriteQueue {

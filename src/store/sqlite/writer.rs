@@ -61,6 +61,7 @@ pub(super) fn run(queue: &WriteQueue, database: Database, pulse: &Pulse) {
         match outcome {
             Ok(outcomes) => {
                 pulse.committed();
+                pulse.moved(outcomes.moves);
                 waiters.answer(outcomes.claims);
                 writes.answer(outcomes.creates, outcomes.transitions);
             }

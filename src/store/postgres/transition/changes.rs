@@ -9,7 +9,7 @@ use sqlx::postgres::PgConnection;
 use crate::store::row::{self, Code, TaskRow};
 use crate::task::attempt::{Action, EndedAttempt, Fence};
 use crate::task::life_cycle::{Command, Effects, LeaseChange, NewFailures, Refusal};
-use crate::task::{Identifier, Task, TaskId, TenantId};
+use crate::task::{Identifier, Task, TaskId, TaskStatus, TaskType, TenantId};
 
 use super::rows::{Key, Locked};
 
@@ -83,6 +83,7 @@ struct Touched {
     at: jiff::Timestamp,
     /// Whose lease it was at first.
     was_held_by: Option<Identifier>,
+    was: TaskStatus,
     changed: bool,
     lease: LeaseChange,
 }
@@ -107,13 +108,14 @@ pub(super) enum WriteError {
 impl Changes {
     /// Takes in a task that is locked.
     pub(super) fn add(&mut self, locked: Locked) {
-        let was_held_by = holder(&locked.task);
+        let (was, was_held_by) = (locked.task.status, holder(&locked.task));
         self.tasks.insert(
             Key::of(locked.task.id),
             Touched {
                 task: locked.task,
                 at: locked.at,
                 was_held_by,
+                was,
                 changed: false,
                 lease: LeaseChange::None,
             },
@@ -169,6 +171,12 @@ impl Changes {
     pub(super) fn changed(&self) -> impl Iterator<Item = &Task> {
         let tasks = self.tasks.values();
         tasks.filter(|of| of.changed).map(|of| &of.task)
+    }
+
+    /// The changes of status: the type, and the status after.
+    pub(super) fn moves(&self) -> impl Iterator<Item = (TaskType, TaskStatus)> {
+        let touched = self.tasks.values().filter(|of| of.was != of.task.status);
+        touched.map(|of| (of.task.parameters.task_type(), of.task.status))
     }
 
     /// What becomes of the numbers of leases.

@@ -17,6 +17,7 @@ use super::transaction::{self, Done, Failure, Plan};
 use super::{Applied, Claimed, Transition, Transitions};
 use crate::store::postgres::connection::{ANSWER_TIMEOUT, Database, answered};
 use crate::store::postgres::writer_connection::WriterConnection;
+use crate::store::pulse::Pulse;
 use crate::store::queue::{self, CloseOnDrop, Job};
 use crate::task::claim::{ClaimRequest, MAX_LEASES};
 use crate::task::life_cycle::Command;
@@ -49,6 +50,7 @@ const MOST_TASKS: usize = 512;
 pub(in crate::store::postgres) struct TransitionWriter {
     connection: WriterConnection,
     policy: RetryPolicy,
+    pulse: Arc<Pulse>,
     transitions: Arc<Transitions>,
     commands: VecDeque<CommandJob>,
     /// Not before this: their tasks are locked elsewhere.
@@ -80,12 +82,14 @@ impl TransitionWriter {
     pub(in crate::store::postgres) fn new(
         database: Database,
         policy: RetryPolicy,
+        pulse: Arc<Pulse>,
         transitions: Arc<Transitions>,
     ) -> Self {
         let now = Instant::now();
         Self {
             connection: WriterConnection::to_look_up(database),
             policy,
+            pulse,
             transitions,
             commands: VecDeque::new(),
             commands_due: now,
@@ -101,7 +105,8 @@ impl TransitionWriter {
 
     /// Serves until the queues are closed, and the commands in them applied.
     pub(in crate::store::postgres) async fn run(mut self) {
-        let transitions = Arc::clone(&self.transitions);
+        let (transitions, pulse) = (Arc::clone(&self.transitions), Arc::clone(&self.pulse));
+        let _lives = pulse.writer();
         let _commands = CloseOnDrop(&transitions.commands);
         let _claims = CloseOnDrop(&transitions.claims);
         let mut is_open = true;
@@ -321,6 +326,7 @@ impl TransitionWriter {
 
     /// Notes what a commit has changed.
     fn note(&mut self, changes: &Changes) {
+        self.pulse.moved(changes.moves());
         for change in changes.holdings() {
             self.holdings.count(change);
         }
@@ -331,10 +337,15 @@ impl TransitionWriter {
 
     /// Commits, and answers; what could not be done yet waits on.
     async fn transact(&mut self, mut commands: Vec<CommandJob>, mut claims: Vec<ClaimJob>) {
+        let oldest = commands.first().map(|of| of.job.since());
+        self.pulse.begin(commands.len(), oldest);
         let (mut attempt, mut lock_all) = (1, false);
         let error = loop {
             let failure = match self.attempt(&commands, &claims, lock_all).await {
-                Ok(done) => return self.settle(commands, claims, done),
+                Ok(done) => {
+                    self.pulse.committed();
+                    return self.settle(commands, claims, done);
+                }
                 Err(failure) => failure,
             };
             let error = match failure {
@@ -364,6 +375,7 @@ impl TransitionWriter {
                 attempt = attempt.saturating_add(1);
             }
         };
+        self.pulse.failed();
         queue::fail(commands.into_iter().map(|of| of.job).collect(), &error);
         queue::fail(claims.into_iter().map(|of| of.job).collect(), &error);
         tokio::time::sleep(REST).await;
