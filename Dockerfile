@@ -47,8 +47,9 @@ USER 65532:65532
 WORKDIR /
 VOLUME /data
 # Within a container the loopback address would be out of everybody's reach.
-ENV KOOTASK__SERVER__LISTEN=0.0.0.0:8080
-EXPOSE 8080
+ENV KOOTASK__SERVER__LISTEN=0.0.0.0:8080 KOOTASK__SERVER__OPS_LISTEN=0.0.0.0:8081
+EXPOSE 8080 8081
+HEALTHCHECK --interval=5s --start-period=10s --start-interval=100ms CMD ["kootask", "healthcheck"]
 ENTRYPOINT ["kootask"]
 
 # Service containers of CI systems pass no command.

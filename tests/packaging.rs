@@ -159,8 +159,20 @@ fn the_image_does_not_run_as_root() {
 fn the_image_listens_where_it_says() {
     let dockerfile = Dockerfile::read();
     let listen = ("KOOTASK__SERVER__LISTEN", "0.0.0.0:8080");
+    let operations = ("KOOTASK__SERVER__OPS_LISTEN", "0.0.0.0:8081");
     assert!(dockerfile.environment().contains(&listen));
-    assert_eq!(dockerfile.only("EXPOSE"), "8080");
+    assert!(dockerfile.environment().contains(&operations));
+    assert_eq!(dockerfile.only("EXPOSE"), "8080 8081");
+}
+
+#[test]
+fn the_images_health_is_asked_by_the_program() {
+    let dockerfile = Dockerfile::read();
+    let (_, check) = dockerfile.only("HEALTHCHECK").split_once(" CMD ").unwrap();
+    let check: Vec<String> = serde_json::from_str(check).unwrap();
+    assert_eq!(check[0], program());
+    let output = kootask().args(&check[1..]).arg("--help").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
 }
 
 #[test]

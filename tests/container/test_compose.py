@@ -107,9 +107,10 @@ def test_a_signature_stays_valid_behind_nginx(service):
 
 
 class Load:
-    """Creates through nginx, each repeated by its key until it is answered."""
+    """Creates through a proxy, each repeated by its key until it is answered."""
 
-    def __init__(self, threads=8):
+    def __init__(self, threads=8, port=8000):
+        self.port = port
         self.acknowledged = {}
         self.troubles = []
         self.stopped = threading.Event()
@@ -128,7 +129,7 @@ class Load:
             thread.result()
 
     def work(self):
-        service = Service(8000)
+        service = Service(self.port)
         while not self.stopped.is_set():
             user, key = next(users), str(uuid.uuid4())
             end = time.monotonic() + 120
@@ -189,13 +190,45 @@ def test_no_task_is_lost_or_doubled_whatever_goes(service):
     assert len({holder for _, holder in held}) == len(held) >= len(INSTANCES), held
 
 
-def test_a_rolling_restart_behind_nginx_refuses_and_loses_nothing(service):
-    with Load(threads=4) as load:
+@pytest.fixture
+def haproxy(service):
+    """The port of an HAProxy before the three instances, told what deploy/ has."""
+    name = f"{service.name}_haproxy"
+    file = PROJECT / "deploy" / "haproxy" / "haproxy.cfg"
+    mount = f"--volume={file}:/usr/local/etc/haproxy/haproxy.cfg:ro"
+    user = "--user=root"  # for port 80
+    network = f"--network={service.network}"
+    docker("run", "--detach", "--name", name, user, network, mount, "--publish=127.0.0.1::80", "haproxy:3.0")
+    try:
+        port = int(docker("port", name, "80/tcp").splitlines()[0].rsplit(":", 1)[1])
+        Service(port).up()
+        yield port
+    finally:
+        docker("rm", "--force", name)
+
+
+def restart_each(service, load):
+    for instance in INSTANCES:
+        docker("restart", "--time=15", service.container(instance))
+        wait_until(lambda: answers_itself(service, instance), f"an answer of {instance}")
         load.goes_on(100)
-        for instance in INSTANCES:
-            docker("restart", "--time=15", service.container(instance))
-            wait_until(lambda: answers_itself(service, instance), f"an answer of {instance}")
-            load.goes_on(100)
+
+
+def nothing_was_refused_or_lost(service, load):
     assert load.troubles == []
     kept = {task for task, in query(service, "SELECT id FROM task")}
     assert set(load.acknowledged) <= kept
+
+
+def test_a_rolling_restart_behind_nginx_refuses_and_loses_nothing(service):
+    with Load(threads=4) as load:
+        load.goes_on(100)
+        restart_each(service, load)
+    nothing_was_refused_or_lost(service, load)
+
+
+def test_a_rolling_restart_behind_haproxy_refuses_and_loses_nothing(service, haproxy):
+    with Load(threads=4, port=haproxy) as load:
+        load.goes_on(100)
+        restart_each(service, load)
+    nothing_was_refused_or_lost(service, load)

@@ -96,6 +96,21 @@ def test_the_image_for_tests_is_the_stand_in_without_a_command():
         assert container.up().has(container.created())
 
 
+def test_docker_is_told_whether_it_is_ready():
+    # PostgreSQL is waited for, and then the process ends.
+    nowhere = VERIFY | {"KOOTASK__STORE__URL": "postgres://kootask@127.0.0.1:1/kootask"}
+    with Container(environment=nowhere) as container:
+        failed = lambda: "starting" in docker("inspect", "--format={{json .State.Health.Log}}", container.name)
+        wait_until(failed, "a look at its health")
+        assert container.state("Health.Status") != "healthy"
+    with Container(image="kootask-dev", environment={}) as container:
+        wait_until(lambda: container.state("Health.Status") == "healthy", "its health")
+        docker("kill", "--signal=STOP", container.name)
+        wait_until(lambda: container.state("Health.Status") == "unhealthy", "the end of its health", 120)
+        docker("kill", "--signal=CONT", container.name)
+        wait_until(lambda: container.state("Health.Status") == "healthy", "its health")
+
+
 def test_secrets_are_read_from_files(tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("a secret of some length\n")
