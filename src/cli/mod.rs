@@ -13,6 +13,7 @@ mod openapi;
 mod serve;
 mod setting_argument;
 mod sign;
+mod unrepeated;
 
 use std::process::ExitCode;
 use std::sync::LazyLock;

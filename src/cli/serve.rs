@@ -220,9 +220,32 @@ async fn bind(
             // What is left of the service ends by itself.
             background.close();
             shutdown::within(shutdown::STORE, "the store", background.wait()).await;
-            Err(format!("cannot listen on {}: {error}", server.listen).into())
+            Err(cannot_listen(server.listen, &error).into())
         }
     }
+}
+
+/// Why nothing listens there, and what to do.
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
+    let port = address.port();
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "another program has the port (ss -ltnp 'sport = :{port}' tells which): \
+             end it, or take another port"
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            "it is no address of this machine; 0.0.0.0 stands for all that it has".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("port {port} takes a privilege; ports from 1024 do not")
+        }
+        _ => return format!("cannot listen on {address}: {error}"),
+    };
+    format!(
+        "cannot listen on {address}: {error}; {advice}. The address is server.listen, in the \
+         environment KOOTASK__SERVER__LISTEN, of «kootask dev» --listen: \
+         for example 127.0.0.1:8081"
+    )
 }
 
 /// Reloads with each of these signals.

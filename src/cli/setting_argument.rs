@@ -4,9 +4,9 @@
 use std::ffi::OsStr;
 
 use clap::builder::TypedValueParser;
-use clap::error::ErrorKind;
 use clap::{Arg, Command, Error};
 
+use super::unrepeated::refusal;
 use crate::config::Argument;
 
 /// Reads the value of one setting.
@@ -45,18 +45,13 @@ impl TypedValueParser for SettingArgument {
         value: &OsStr,
     ) -> Result<Argument, Error> {
         let Self { key, name } = *self;
-        let refused = |problem| {
-            let shown = argument.map_or_else(|| name.to_owned(), Arg::to_string);
-            let problem = format!("invalid value for '{shown}': {problem}\n");
-            Error::raw(ErrorKind::ValueValidation, problem).with_cmd(command)
-        };
         let Some(value) = value.to_str().map(str::to_owned) else {
-            return Err(refused("is no UTF-8".to_owned()));
+            return Err(refusal(command, argument, "is no UTF-8"));
         };
-        let argument = Argument { key, name, value };
-        match argument.problem() {
-            Some(problem) => Err(refused(problem)),
-            None => Ok(argument),
+        let setting = Argument { key, name, value };
+        match setting.problem() {
+            Some(problem) => Err(refusal(command, argument, &problem)),
+            None => Ok(setting),
         }
     }
 }

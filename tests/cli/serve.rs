@@ -349,21 +349,43 @@ async fn accept_any_needs_no_credential_but_is_warned_of() {
     );
 }
 
-#[test]
-fn an_address_in_use_ends_it_with_1_and_is_named() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
+/// `kootask serve` that cannot listen on this address, as it says.
+fn cannot_listen(address: &str) -> String {
     let outcome = outcome(
         admit(kootask().arg("serve"), "t")
             .env("KOOTASK__STORE__URL", "memory:")
-            .env("KOOTASK__SERVER__LISTEN", &address),
+            .env("KOOTASK__SERVER__LISTEN", address),
     );
-    assert_eq!(outcome.code, Some(1));
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let said = outcome.err;
     assert!(
-        outcome.err.contains(&format!("cannot listen on {address}")),
-        "{}",
-        outcome.err
+        said.contains(&format!("cannot listen on {address}: ")),
+        "{said}"
     );
+    assert!(
+        said.contains("KOOTASK__SERVER__LISTEN") && said.contains("--listen"),
+        "{said}"
+    );
+    said
+}
+
+#[test]
+fn an_address_in_use_ends_it_with_1_and_is_named_with_what_to_do() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let said = cannot_listen(&address.to_string());
+    assert!(said.contains("another program has the port"), "{said}");
+    assert!(
+        said.contains(&format!("sport = :{}", address.port())),
+        "{said}"
+    );
+}
+
+/// 192.0.2.0/24 is for documentation, and no machine's.
+#[test]
+fn an_address_of_another_machine_ends_it_with_1_and_is_told_from_a_taken_one() {
+    let said = cannot_listen("192.0.2.1:8080");
+    assert!(said.contains("no address of this machine"), "{said}");
 }
 
 #[test]

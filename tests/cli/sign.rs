@@ -1,6 +1,6 @@
 //! `kootask sign`: the headers it prints, the request it sends, what it refuses.
 
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::process::Stdio;
 
 use super::{Outcome, outcome, run};
@@ -94,24 +94,111 @@ fn send_prints_the_status_and_the_answer() {
 }
 
 #[test]
-fn send_prints_a_refusal_too() {
+fn send_prints_a_refusal_too_and_ends_with_1() {
     let process = TestProcess::dev("memory:");
-    let outcome = sign(&["--send", "--data", "{}", "POST", &create_url(&process)]);
+    let nowhere = format!("http://{}/nowhere", process.address);
+    for (arguments, status, code) in [
+        (
+            &["--data", "{}", "POST", &create_url(&process)][..],
+            "400 Bad Request",
+            13_000_102,
+        ),
+        (&["GET", &nowhere], "404 Not Found", 13_000_101),
+    ] {
+        let outcome = sign(&[&["--send"], arguments].concat());
+        let answer = format!("{status}\n{{\"code\":{code},");
+        assert!(outcome.out.starts_with(&answer), "{outcome:?}");
+        assert!(outcome.err.contains(status), "{outcome:?}");
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    }
+}
+
+/// Answers one connection with these bytes; the address, as it stands in a URL.
+fn answering_once(answer: &'static str) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        let head = std::io::BufReader::new(connection.try_clone().unwrap()).lines();
+        for line in head.map_while(Result::ok) {
+            if line.is_empty() {
+                break;
+            }
+        }
+        connection.write_all(answer.as_bytes()).unwrap();
+    });
+    address
+}
+
+#[test]
+fn send_ends_with_1_at_a_servers_error_and_follows_no_redirection() {
+    for (answer, status) in [
+        (
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\nno",
+            "503 Service Unavailable\nno\n",
+        ),
+        (
+            "HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n",
+            "302 Found\n\n",
+        ),
+    ] {
+        let outcome = sign(&["--send", "get", &answering_once(answer)]);
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        assert_eq!(outcome.out, status, "{outcome:?}");
+    }
+}
+
+#[test]
+fn send_takes_a_key_a_language_a_method_in_small_letters_and_a_url_without_a_scheme() {
+    let process = TestProcess::dev("memory:");
+    let url = format!("{}{}", process.address, kootask::api::CREATE);
+    let create = |body| {
+        let key = ["--idempotency-key", "k-1", "--language", "zh-CN"];
+        sign(&[&["--send", "--data", body], &key[..], &["post", &url]].concat())
+    };
+    let first = create(TRANSFER);
+    assert!(first.out.starts_with("200 OK\n"), "{first:?}");
+    assert_eq!(first.code, Some(0), "{first:?}");
+    assert_eq!(create(TRANSFER).out, first.out, "the same key");
+    let other = create(r#"{"srcUserId":"a","dstUserId":"b"}"#);
+    assert!(other.out.starts_with("422 "), "{other:?}");
+    assert!(!other.out.is_ascii(), "it is in Chinese: {other:?}");
+}
+
+#[test]
+fn send_with_explain_prints_the_explanation_and_then_the_answer() {
+    let process = TestProcess::dev("memory:");
+    let url = create_url(&process);
+    let outcome = sign(&["--explain", "--send", "--data", TRANSFER, "POST", &url]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let (explanation, answer) = outcome.out.split_once("\nThe answer:\n\n").unwrap();
+    assert!(explanation.contains("The string to sign:"), "{outcome:?}");
+    assert!(answer.starts_with("200 OK\n{\"taskId\":"), "{outcome:?}");
+}
+
+/// Whatever else is wrong with it, and wherever it stands.
+#[test]
+fn a_password_in_a_url_is_refused_and_not_repeated() {
+    for arguments in [
+        &["GET", "http://user:pass-word@h/"][..],
+        &["GET", "user:pass-word@h:8080/a"],
+        &["GET", "http://pass-word@h"],
+        &["GET", "http://user:pass-word x@h/"],
+        &["GET", "http://user:pass-word/x@h/"],
+        &["GET", "ftp://user:pass-word@h/"],
+        &["http://user:pass-word@h/"],
+        &["http://user:pass-word@h/", "GET"],
+    ] {
+        for form in [&[][..], &["--send"], &["--curl"], &["--explain"]] {
+            let outcome = sign(&[form, arguments].concat());
+            assert_eq!(outcome.code, Some(2), "{outcome:?}");
+            assert_eq!(outcome.out, "", "{outcome:?}");
+            assert!(!outcome.err.contains("pass-word"), "{outcome:?}");
+        }
+    }
+    let outcome = sign(&["GET", "http://user:pass-word@h/"]);
     assert!(
-        outcome
-            .out
-            .starts_with("400 Bad Request\n{\"code\":13000102,"),
-        "{outcome:?}"
-    );
-    let outcome = sign(&[
-        "--send",
-        "GET",
-        &format!("http://{}/nowhere", process.address),
-    ]);
-    assert!(
-        outcome
-            .out
-            .starts_with("404 Not Found\n{\"code\":13000101,"),
+        outcome.err.contains("holds a user or a password"),
         "{outcome:?}"
     );
 }
@@ -234,7 +321,6 @@ fn a_secret_that_begins_with_a_byte_order_mark_is_refused() {
 fn what_cannot_be_signed_ends_with_1_and_is_named() {
     for (arguments, named) in [
         (&["--date", "2025-11-03", "GET", "http://h/"][..], "--date"),
-        (&["GET", "/no/host"], "host"),
         (
             &["--data", "@/nowhere/body", "POST", "http://h/"],
             "/nowhere/body",
@@ -259,6 +345,9 @@ fn what_makes_no_sense_ends_with_2() {
         &["GET"],
         &["G T", "http://h/"],
         &["GET", "http://h/ x"],
+        &["GET", "/no/host"],
+        &["--language", "zh CN", "GET", "http://h/"],
+        &["--idempotency-key", "", "GET", "http://h/"],
         &["--app-id", "a b", "GET", "http://h/"],
     ] {
         assert_eq!(sign(arguments).code, Some(2), "{arguments:?}");

@@ -1,5 +1,7 @@
 //! `kootask sign`: signs a request, and shows how.
 
+mod argument;
+
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
+use self::argument::Strict;
 use super::CommandError;
 use crate::auth::signature::{SignableRequest, SignatureHeader, SigningKey, string_to_sign};
 use crate::auth::x_date;
@@ -41,18 +44,26 @@ pub(super) struct Sign {
     /// The time of the request (X-Date) instead of now
     #[arg(long, value_name = "YYYYMMDDTHHMMSSZ")]
     date: Option<String>,
+    /// The key that makes a repeat of the request known (Idempotency-Key)
+    #[arg(long, value_name = "KEY", value_parser = Strict(argument::header_value))]
+    idempotency_key: Option<HeaderValue>,
+    /// The language of messages, as in zh-CN
+    #[arg(long, value_name = "TAG", value_parser = Strict(argument::header_value))]
+    language: Option<HeaderValue>,
     /// Print a curl command to paste
-    #[arg(long, group = "output")]
+    #[arg(long, conflicts_with_all = ["send", "explain"])]
     curl: bool,
-    /// Send the request and print the answer
-    #[arg(long, group = "output")]
+    /// Send the request and print the answer; ends with 1 unless that is a success
+    #[arg(long)]
     send: bool,
     /// Print the canonical request and the string to sign
-    #[arg(long, group = "output")]
+    #[arg(long)]
     explain: bool,
-    /// The method
+    /// The method, in any case
+    #[arg(value_parser = Strict(argument::method))]
     method: Method,
-    /// The URL
+    /// The URL; without a scheme it is one of http
+    #[arg(value_parser = Strict(argument::url))]
     url: Uri,
 }
 
@@ -70,13 +81,17 @@ impl Sign {
     pub(super) fn run(self) -> Result<(), CommandError> {
         let (curl, send, explain) = (self.curl, self.send, self.explain);
         let signed = self.sign()?;
-        if curl {
-            println!("{}", signed.as_curl()?);
-        } else if send {
-            signed.send()?;
-        } else if explain {
+        if explain {
             signed.explain();
-        } else {
+        }
+        if send {
+            if explain {
+                println!("\nThe answer:\n");
+            }
+            signed.send()?;
+        } else if curl {
+            println!("{}", signed.as_curl()?);
+        } else if !explain {
             print!("{}", signed.header_lines());
         }
         Ok(())
@@ -130,6 +145,13 @@ impl Sign {
         if body.is_some() {
             let json = HeaderValue::from_static("application/json");
             headers.push((header::CONTENT_TYPE, json));
+        }
+        let unsigned = [
+            ("idempotency-key", self.idempotency_key),
+            ("language", self.language),
+        ];
+        for (name, value) in unsigned {
+            headers.extend(value.map(|value| (HeaderName::from_static(name), value)));
         }
         Ok(SignedRequest {
             method: self.method,
@@ -208,9 +230,16 @@ impl SignedRequest {
         Ok(command)
     }
 
+    /// Sends it and prints the answer. No redirection is followed: the signature
+    /// is for this URL.
+    ///
+    /// # Errors
+    ///
+    /// No answer came, or one that is no success.
     fn send(self) -> Result<(), CommandError> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            .max_redirects(0)
             .timeout_global(Some(SEND_TIMEOUT))
             .build()
             .into();
@@ -219,9 +248,14 @@ impl SignedRequest {
             request = request.header(name, value);
         }
         let mut response = agent.run(request.body(self.body.unwrap_or_default())?)?;
-        println!("{}", response.status());
+        let status = response.status();
+        println!("{status}");
         println!("{}", response.body_mut().read_to_string()?);
-        Ok(())
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(format!("the service answered {status}").into())
+        }
     }
 }
 
