@@ -3,6 +3,7 @@
 mod bounds;
 mod control;
 mod events;
+mod examples;
 mod faults;
 mod journal;
 mod progress;
