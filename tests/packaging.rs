@@ -270,7 +270,7 @@ fn everything_set(folder: &Path) -> Config {
             false => line.to_owned(),
         })
         .collect();
-    Config::from_toml(&settings.join("\n"), Defaults::Serve).unwrap()
+    Config::from_toml(&settings.join("\n"), Defaults::Dev).unwrap()
 }
 
 #[test]

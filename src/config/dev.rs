@@ -14,7 +14,7 @@ use crate::stand_in::progress::Progress;
 use crate::stand_in::rules::Rule;
 
 section! {
-    /// How the stand-in «kootask dev» behaves. «kootask serve» refuses this table.
+    /// How the stand-in «kootask dev» behaves. «kootask serve» refuses what is set here.
     pub struct DevConfig {
         /// How tasks come on by themselves: by time; by polls, as in
         /// "new 1 poll, executing 2 polls": one poll is one answer that says NEW;
@@ -87,7 +87,11 @@ impl Field for Option<DevConfig> {
             let dev = table.table(key, DevConfig::KEYS);
             return dev.and_then(<DevConfig as Section>::read).map(Some);
         }
-        if table.take(key.name).is_some() {
+        let given = table.take(key.name);
+        // The file of defaults has the table's head, which sets nothing.
+        let is_empty =
+            |node: &Node| matches!(&node.content, Content::Table(keys) if keys.is_empty());
+        if given.is_some_and(|node| !is_empty(&node)) {
             table.mistake(key.name, "is for «kootask dev» alone");
         }
         Some(None)
