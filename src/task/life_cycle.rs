@@ -9,184 +9,33 @@
 //!
 //! Contract: `worker.md`, "States" and "Laws".
 
+mod command;
+mod effects;
 #[cfg(test)]
 #[allow(
     clippy::arithmetic_side_effects,
     reason = "the tests count seconds, and may panic"
 )]
 mod laws;
+mod refusal;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::attempt::{
-    Action, ActionKind, Actor, Attempt, AttemptEnd, Claim, EndedAttempt, Fence, GRACE,
-};
+use super::attempt::{ActionKind, Actor, Attempt, AttemptEnd, Claim, EndedAttempt, Fence, GRACE};
 use super::import::{ImportCounts, ImportFailure};
 use super::retry::Backoff;
-use super::{Identifier, ResultCode, Task, TaskStatus, TaskType};
+use super::{ResultCode, Task, TaskStatus, TaskType};
+
+pub use self::command::{Command, Report, Step};
+pub use self::effects::{Effects, LeaseChange, NewFailures};
+pub use self::refusal::{Refusal, RefusalReason};
 
 /// How long a task that was given back waits.
 const RELEASE_DELAY: Duration = Duration::from_secs(1);
 /// How often an attempt's progress is written at most.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Something that shall happen to a task.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// An attempt begins.
-    Claim {
-        /// By whom, and under which lease.
-        claim: Claim,
-        /// The longest that the attempt may take.
-        timeout: Duration,
-    },
-    /// The worker is still at it.
-    Heartbeat {
-        /// Which attempt.
-        report: Report,
-        /// How far it is, if it says so.
-        counts: Option<ImportCounts>,
-        /// The longest that the attempt may take.
-        timeout: Duration,
-    },
-    /// The task is done.
-    Complete {
-        /// Which attempt.
-        report: Report,
-        /// What it did, if it says so.
-        counts: Option<ImportCounts>,
-    },
-    /// The attempt failed.
-    Fail {
-        /// Which attempt.
-        report: Report,
-        /// Why, if it says so.
-        code: Option<ResultCode>,
-        /// Whether and when the task shall be tried again.
-        retry: Option<Backoff>,
-    },
-    /// The worker gives the task back, uncounted.
-    Release(Report),
-    /// Users that the import could not take.
-    RecordFailures {
-        /// Which attempt.
-        report: Report,
-        /// The position of the first row, from 0.
-        from: u64,
-        /// The rows.
-        rows: Vec<ImportFailure>,
-    },
-    /// The lease of the attempt with this fence ended. Of the store alone.
-    LoseLease {
-        /// Which attempt.
-        fence: Fence,
-        /// When the task shall be tried again.
-        retry: Backoff,
-    },
-    /// The task shall not be started, or shall stop.
-    Cancel(Actor),
-    /// A failed task shall be tried again.
-    Retry(Actor),
-    /// A step without a worker and its lease: of a stand-in, or a program that
-    /// embeds the service.
-    Step(Step),
-    /// The same, at the moment at which it was due: nobody need look then.
-    StepAt(Step, Timestamp),
-}
-
-/// Which attempt a worker speaks of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// The attempt's fence.
-    pub fence: Fence,
-    /// The name of the worker's credential: none but the one that claimed the
-    /// task is believed.
-    pub holder: Identifier,
-}
-
-/// A step of a task's life that no worker takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// Its execution begins.
-    Start,
-    /// A batch import has come this far.
-    Progress(ImportCounts),
-    /// It ends well.
-    Succeed,
-    /// It fails.
-    Fail(ResultCode),
-}
-
-/// What a store must write beside the task, in the same commit.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Effects {
-    /// Whether the task itself changed.
-    pub changed: bool,
-    /// What becomes of its lease.
-    pub lease: LeaseChange,
-    /// An attempt that ended, to be appended.
-    pub ended: Option<EndedAttempt>,
-    /// Rows to be appended, of the attempt that runs.
-    pub failures: Option<NewFailures>,
-    /// What a tenant did, to be appended.
-    pub action: Option<Action>,
-}
-
-/// What becomes of a task's lease. Leases are measured by the store, by a clock
-/// that never steps: the machine's monotonic one, or the database's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LeaseChange {
-    /// Nothing.
-    #[default]
-    None,
-    /// It stands for this long, from the commit on.
-    For(Duration),
-    /// It is over.
-    Over,
-}
-
-/// Rows that an import could not take.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewFailures {
-    /// The attempt that they are of.
-    pub fence: Fence,
-    /// The position of the first of them, from 0.
-    pub first: u64,
-    /// The rows.
-    pub rows: Vec<ImportFailure>,
-}
-
-/// Why a task is left as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("refused of a task in status {found:?}: {reason:?}")]
-pub struct Refusal {
-    /// The status that the task is in.
-    pub found: TaskStatus,
-    /// What stands in the way.
-    pub reason: RefusalReason,
-}
-
-/// What stands in the way of a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefusalReason {
-    /// The status alone.
-    Status,
-    /// The task was started again since, or the attempt is another credential's.
-    Superseded,
-    /// The attempt is over.
-    AttemptOver,
-    /// The task has ended.
-    Ended,
-    /// The task is no batch import.
-    NotABatchImport,
-    /// Rows are missing before the first: it must be this position.
-    Gap {
-        /// The number of rows so far.
-        next: u64,
-    },
-}
 
 /// What an attempt that ends leaves the task as.
 enum Ending {
@@ -540,33 +389,6 @@ impl Task {
             found: self.status,
             reason,
         }
-    }
-}
-
-impl Effects {
-    fn of_change() -> Self {
-        Self {
-            changed: true,
-            ..Self::default()
-        }
-    }
-
-    fn of_action(kind: ActionKind, actor: &Actor, at: Timestamp) -> Self {
-        Self {
-            changed: true,
-            action: Some(Action {
-                kind,
-                actor: actor.clone(),
-                at,
-            }),
-            ..Self::default()
-        }
-    }
-
-    /// Whether nothing is to be written or measured anew.
-    #[must_use]
-    pub fn is_nothing(&self) -> bool {
-        *self == Self::default()
     }
 }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::task::retry::RetryPolicy;
-use crate::task::{NewTask, TaskId, TaskParameters, TenantId};
+use crate::task::{Identifier, NewTask, TaskId, TaskParameters, TenantId};
 
 const TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
