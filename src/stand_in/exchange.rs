@@ -23,6 +23,8 @@ use crate::web::query;
 const MOST_BODY: usize = 64 * 1024;
 /// Where KooDrive's task calls are.
 const TASKS: &str = "/koodrive/ose/v1/task/";
+/// Where a tenant's further calls to tasks are.
+const TENANTS_TASKS: &str = "/kootask/v1/tasks/";
 
 tokio::task_local! {
     /// The request that the task at hand answers.
@@ -75,16 +77,23 @@ impl Exchange {
 
 /// The name of the call that a request makes.
 fn call(head: &Parts) -> Option<&'static str> {
-    let rest = head.uri.path().strip_prefix(TASKS)?;
+    let path = head.uri.path();
+    if let Some(rest) = path.strip_prefix(TENANTS_TASKS) {
+        return match rest.split_once('/')?.1 {
+            "cancel" => Some("cancel"),
+            "retry" => Some("retry"),
+            "attempts" => Some("attempts"),
+            "failures" => Some("failures"),
+            _ => None,
+        };
+    }
+    let rest = path.strip_prefix(TASKS)?;
     Some(match rest.split_once('/') {
         None if rest == "create" => "create",
         None if rest == "list" => "list",
         None if rest == "result" => "result",
         None => "detail",
         Some(("dstUserInfo", _)) => "recipient",
-        Some((_, "cancel")) => "cancel",
-        Some((_, "retry")) => "retry",
-        Some((_, "attempts")) => "attempts",
         Some(_) => return None,
     })
 }

@@ -51,6 +51,24 @@ async fn a_request_is_filed_as_it_came_and_was_answered_and_without_its_secrets(
 }
 
 #[tokio::test]
+async fn what_a_console_asks_beyond_koodrives_calls_is_filed_and_what_workers_ask_is_not() {
+    let app = stand_in("progress = 'manual'").await;
+    let id = app.create(TRANSFER).send().await.task_id();
+    for call in ["cancel", "retry"] {
+        let target = format!("/kootask/v1/tasks/{id}/{call}");
+        let asked = app.call("POST", &target).header("X-User-Id", USER);
+        assert_eq!(asked.at(Timestamp::now()).send().await.status, 200);
+    }
+    let claim = r#"{"worker":"w1","claimId":"0b7e4f0e-6a57-4ac5-9a5c-2f0a0a8a4a4e"}"#;
+    let claimed = app.call("POST", "/kootask/v1/worker/claim").bearer("any");
+    assert_eq!(claimed.body(claim).send().await.status, 200);
+    let journal = app.control("GET", "journal", "").await.body;
+    let entries = journal["entries"].as_array().unwrap();
+    let calls: Vec<_> = entries.iter().map(|entry| &entry["call"]).collect();
+    assert_eq!(calls, ["create", "cancel", "retry"]);
+}
+
+#[tokio::test]
 async fn a_verdict_waits_for_a_request_and_comes_with_it() {
     let app = stand_in("progress = 'manual'").await;
     let late = app.create(TRANSFER);
