@@ -62,6 +62,12 @@ pub(super) struct World {
 }
 
 impl World {
+    /// Whether no task is led.
+    #[must_use]
+    pub(super) fn is_empty(&self) -> bool {
+        self.lives.is_empty()
+    }
+
     /// The life of a task, if it has one ahead or rows to show.
     #[must_use]
     pub(super) fn life(&self, id: TaskId) -> Option<&Life> {

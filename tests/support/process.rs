@@ -55,6 +55,10 @@ impl TestProcess {
     pub fn dev(store: &str) -> Self {
         let mut command = kootask();
         command.args(["dev", "--listen", "127.0.0.1:0", "--store", store]);
+        // A store that is tried is written to by what its test asks alone.
+        if store != "memory:" {
+            command.args(["--progress", "manual"]);
+        }
         Self::start(command)
     }
 
@@ -66,6 +70,9 @@ impl TestProcess {
         command
             .args(["dev", "--listen", "127.0.0.1:0", "--config"])
             .arg(file.path());
+        if !toml.contains("[dev]") {
+            command.args(["--progress", "manual"]);
+        }
         Self::start(command)
     }
 
