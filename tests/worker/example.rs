@@ -75,7 +75,7 @@ async fn until_it_is_done(process: &TestProcess, id: i64) {
 
 #[tokio::test]
 async fn a_worker_that_is_told_to_end_gives_its_task_back() {
-    let process = TestProcess::dev("memory:");
+    let process = TestProcess::configured("[dev]\nprogress = \"manual\"");
     let id = create(&process).await;
     let mut first = Worker::start(process.address.port());
     until_it_runs(&process, id).await;
@@ -90,7 +90,7 @@ async fn a_worker_that_is_told_to_end_gives_its_task_back() {
 
 #[tokio::test]
 async fn what_a_killed_worker_was_at_is_done_by_another() {
-    let process = TestProcess::dev("memory:");
+    let process = TestProcess::configured("[dev]\nprogress = \"manual\"");
     let id = create(&process).await;
     let first = Worker::start(process.address.port());
     until_it_runs(&process, id).await;
@@ -104,7 +104,7 @@ async fn what_a_killed_worker_was_at_is_done_by_another() {
 
 #[tokio::test]
 async fn a_worker_whose_answers_are_lost_does_each_task_once() {
-    let process = TestProcess::dev("memory:");
+    let process = TestProcess::configured("[dev]\nprogress = \"manual\"");
     let proxy = Proxy::to(process.address.port()).await;
     let _worker = Worker::start(proxy.port);
     until("the worker is there", async || proxy.accepted() > 0).await;
