@@ -97,7 +97,13 @@ pub(crate) fn contenders() -> Vec<Contender> {
 fn kootask(place: &Place, store: &str) -> Command {
     let mut command = command(env!("CARGO_BIN_EXE_kootask"));
     command
-        .args(["dev", "--listen", &place.listen.to_string()])
+        .args([
+            "dev",
+            "--listen",
+            &place.listen.to_string(),
+            "--progress",
+            "manual",
+        ])
         .args(["--store", store])
         .current_dir(&place.directory);
     command

@@ -79,7 +79,14 @@ fn start(database: &Path, folder: &Path) -> Result<Server> {
     Server::start(&folder.join("fairness.log"), |listen| {
         let mut command = command(env!("CARGO_BIN_EXE_kootask"));
         command
-            .args(["dev", "--listen", &listen.to_string(), "--config"])
+            .args([
+                "dev",
+                "--listen",
+                &listen.to_string(),
+                "--progress",
+                "manual",
+            ])
+            .arg("--config")
             .arg(&config)
             .args(["--store", &format!("sqlite://{}", database.display())]);
         Ok(command)

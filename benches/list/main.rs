@@ -227,7 +227,13 @@ impl Contender {
         let server = Server::start(&log, |listen| {
             let mut command = command(env!("CARGO_BIN_EXE_kootask"));
             command
-                .args(["dev", "--listen", &listen.to_string()])
+                .args([
+                    "dev",
+                    "--listen",
+                    &listen.to_string(),
+                    "--progress",
+                    "manual",
+                ])
                 .args([
                     "--store",
                     &format!("sqlite://{}", filled.database.display()),

@@ -223,7 +223,14 @@ fn start(folder: &Path, store: &str, database: &TestDatabase) -> Result<Server, 
     Server::start(&folder.join("log"), |listen: SocketAddr| {
         let mut command: Command = command::command(env!("CARGO_BIN_EXE_kootask"));
         command
-            .args(["dev", "--listen", &listen.to_string(), "--store", &url])
+            .args([
+                "dev",
+                "--listen",
+                &listen.to_string(),
+                "--progress",
+                "manual",
+            ])
+            .args(["--store", &url])
             .env("RUST_LOG", "warn")
             .current_dir(folder);
         Ok(command)
