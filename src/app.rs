@@ -292,6 +292,13 @@ impl App {
         });
     }
 
+    /// Says that the service is about to end: no more requests shall be sent here, and
+    /// no claim waits for long.
+    pub(crate) fn drain(&self) {
+        self.ops.draining();
+        self.repository.drain();
+    }
+
     /// Ends all but the listener: closes the store, which finishes what was
     /// accepted and may take what is `left` of the time for the shutdown, then ends
     /// what runs in the background.

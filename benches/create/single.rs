@@ -231,6 +231,8 @@ impl TaskRepository for SingleStore {
         Box::pin(std::future::ready(Err(StoreError::Closed.into())))
     }
 
+    fn drain(&self) {}
+
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async { self.pool.close() })
     }

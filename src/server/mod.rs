@@ -95,11 +95,10 @@ impl Server {
         stop: impl Future<Output = ()>,
         hurry: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        let ops = self.app.ops();
-        ops.started();
+        self.app.ops().started();
         let stop = async {
             stop.await;
-            ops.draining();
+            self.app.drain();
             tracing::info!("shutting down");
         };
         let served = self.listener.serve(self.app.service(), stop, hurry).await;

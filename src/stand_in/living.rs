@@ -359,6 +359,10 @@ impl TaskRepository for StandIn {
         .boxed()
     }
 
+    fn drain(&self) {
+        self.0.store.drain();
+    }
+
     fn controls(&self) -> Option<&dyn Controls> {
         self.0.store.controls()
     }

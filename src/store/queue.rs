@@ -135,7 +135,7 @@ impl<W, D> Place<'_, W, D> {
             since,
         });
         drop(self.state);
-        self.wakeup.0.wake();
+        self.wakeup.wake();
         pending
     }
 }
@@ -231,11 +231,15 @@ impl<W, D> Queue<W, D> {
     /// Takes no more; what waits is still handed out.
     pub(super) fn close(&self) {
         self.state().closed = true;
-        self.wakeup.0.wake();
+        self.wakeup.wake();
     }
 }
 
 impl Wakeup {
+    pub(super) fn wake(&self) {
+        self.0.wake();
+    }
+
     /// What is ready, asked again after each wake-up.
     fn poll<T>(&self, context: &Context<'_>, ready: impl Fn() -> Option<T>) -> Poll<T> {
         if let Some(taken) = ready() {

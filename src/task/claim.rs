@@ -11,6 +11,10 @@ use super::scope::Scope;
 /// The most leases that a credential holds at a time.
 pub const MAX_LEASES: usize = 10_000;
 
+/// How long a claim waits at most once the service is about to end: so little that it
+/// holds no shutdown up, and so much that a worker does not ask without end.
+pub const LAST_WAIT: Duration = Duration::from_millis(500);
+
 /// A request for tasks to be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimRequest {

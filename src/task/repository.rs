@@ -198,6 +198,12 @@ pub trait TaskRepository: Send + Sync + 'static {
     /// [`ClaimError`].
     fn claim(&self, request: ClaimRequest) -> BoxFuture<'_, Result<Vec<Task>, ClaimError>>;
 
+    /// The service is about to end: claims that wait are answered at once, with what
+    /// there is, and later ones wait for [`LAST_WAIT`] at most.
+    ///
+    /// [`LAST_WAIT`]: super::claim::LAST_WAIT
+    fn drain(&self);
+
     /// What a stand-in needs besides; `None` of a store that can be shared or
     /// outlives its process.
     fn controls(&self) -> Option<&dyn Controls> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::{LIMIT, assert_in_time, node_of};
 use crate::durability::ledger::Ledger;
 use crate::durability::load::{Load, settle};
+use crate::durability::shutdown::assert_waiting_workers_hold_nothing_up;
 use crate::support::postgres::TestDatabase;
 use crate::support::process::TestProcess;
 use crate::support::proxy::{ClosedPort, Proxy};
@@ -100,6 +101,12 @@ async fn shutdowns_under_load_lose_nothing_that_was_answered() {
     }
     // One after the other they had the same node.
     assert_eq!(database.sql("SELECT count(*) FROM node_lease"), "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waiting_workers_do_not_hold_the_exit_up() {
+    let database = TestDatabase::shared();
+    assert_waiting_workers_hold_nothing_up(TestProcess::dev(&database.url)).await;
 }
 
 /// SIGTERM, after `lose` has taken the database away.

@@ -10,7 +10,7 @@ pub mod ledger;
 pub mod load;
 mod mounted;
 mod overload;
-mod shutdown;
+pub mod shutdown;
 mod storage_away;
 mod workers;
 

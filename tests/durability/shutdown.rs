@@ -2,9 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use kootask::worker;
+use serde_json::json;
+use uuid::Uuid;
+
 use super::ledger::Ledger;
 use super::load::{Load, settle};
 use super::{LIMIT, Place};
+use crate::support::client::TRANSFER;
 use crate::support::http2;
 use crate::support::process::TestProcess;
 use crate::support::until;
@@ -106,6 +111,63 @@ async fn idle_connections_do_not_hold_the_exit_up() {
     for wire in idle {
         assert_eq!(wire.closed().await, "");
     }
+}
+
+/// A worker that waits for a task, as long as one may.
+async fn waiting_worker(process: &TestProcess) -> Wire {
+    let claim = json!({
+        "worker": "w1", "claimId": Uuid::new_v4().to_string(), "waitSeconds": 30,
+    });
+    let (claim, path) = (claim.to_string(), worker::CLAIM);
+    let length = claim.len();
+    let mut wire = Wire::connect(process.address).await;
+    wire.send(format!(
+        "POST {path} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer a-worker\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{claim}"
+    ))
+    .await
+    .unwrap();
+    wire
+}
+
+/// At SIGTERM workers that wait get an empty answer, and the process ends at once.
+pub async fn assert_waiting_workers_hold_nothing_up(process: TestProcess) {
+    let mut workers = Vec::new();
+    for _ in 0..20 {
+        workers.push(waiting_worker(&process).await);
+    }
+    let mut created = Vec::new();
+    for _ in 0..10 {
+        created.push(process.create(TRANSFER).send().await.task_id());
+    }
+    until("workers that wait to get what was created", async || {
+        let mut wire = Wire::connect(process.address).await;
+        let path = format!("/koodrive/ose/v1/task/{}", created[9]);
+        wire.read(&path)
+            .await
+            .unwrap()
+            .body
+            .contains(r#""status":1"#)
+    })
+    .await;
+    let asked = Instant::now();
+    process.signal("TERM");
+    assert_eq!(process.ended_within(LIMIT).await.code(), Some(0));
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(1), "took {took:?}");
+    let mut with_nothing = 0;
+    for worker in &mut workers {
+        let reply = worker.reply().await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        with_nothing += usize::from(reply.body.contains(r#""tasks":[]"#));
+    }
+    assert_eq!(with_nothing, 10);
+}
+
+#[tokio::test]
+async fn waiting_workers_do_not_hold_the_exit_up() {
+    let place = Place::new();
+    assert_waiting_workers_hold_nothing_up(place.serve()).await;
 }
 
 #[tokio::test]

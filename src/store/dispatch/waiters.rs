@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Claimed;
 use crate::store::queue::{self, Job};
-use crate::task::claim::{ClaimError, ClaimRequest};
+use crate::task::claim::{ClaimError, ClaimRequest, LAST_WAIT};
 use crate::task::repository::StoreError;
 
 /// The most claims that wait.
@@ -18,6 +18,8 @@ pub(in crate::store) type ClaimJob = Job<ClaimRequest, Claimed>;
 #[derive(Default)]
 pub(in crate::store) struct Waiters {
     waiting: VecDeque<Waiter>,
+    /// The longest that one waits, if there is a bound besides what it asks for.
+    longest: Option<Duration>,
 }
 
 struct Waiter {
@@ -43,11 +45,20 @@ impl Waiters {
                 job.answer_with(|_| Err(ClaimError::Store(StoreError::Overloaded)));
                 continue;
             }
+            let wait = job.work.wait.min(self.longest.unwrap_or(Duration::MAX));
             self.waiting.push_back(Waiter {
-                until: elapsed.saturating_add(job.work.wait),
+                until: elapsed.saturating_add(wait),
                 job,
                 is_new: true,
             });
+        }
+    }
+
+    /// Has all who wait answered at once, and lets nobody wait for long from now on.
+    pub(in crate::store) fn drain(&mut self) {
+        self.longest = Some(LAST_WAIT);
+        for waiter in &mut self.waiting {
+            waiter.until = Duration::ZERO;
         }
     }
 

@@ -189,6 +189,10 @@ impl TaskRepository for MemoryStore {
         Box::pin(async move { self.shared.claim(request)?.committed().await? })
     }
 
+    fn drain(&self) {
+        self.shared.drain();
+    }
+
     fn controls(&self) -> Option<&dyn Controls> {
         Some(self)
     }

@@ -115,6 +115,14 @@ impl Shared {
         Ok(pending)
     }
 
+    /// Has those who wait answered, and lets nobody wait for long from now on.
+    pub(super) fn drain(&self) {
+        if let Ok(mut locked) = self.lock() {
+            locked.waiters.drain();
+            self.follow(&mut locked);
+        }
+    }
+
     /// Does what follows from a change, and has the background look in time.
     fn follow(&self, locked: &mut Locked) {
         let next = self.settle(locked);

@@ -239,6 +239,10 @@ impl TaskRepository for PostgresStore {
         Box::pin(self.transitions.claim(request))
     }
 
+    fn drain(&self) {
+        self.transitions.drain();
+    }
+
     /// That the database takes writes is told by the lease: its renewal is one.
     fn health(&self) -> Health {
         let pulses = [&self.pulse, &self.transition_pulse];

@@ -329,6 +329,10 @@ impl TaskRepository for SqliteStore {
         })
     }
 
+    fn drain(&self) {
+        self.queue.drain();
+    }
+
     fn health(&self) -> Health {
         let (_, oldest) = self.queue.waiting();
         Health {

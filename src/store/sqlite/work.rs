@@ -1,5 +1,6 @@
 //! The writes that wait for the writer.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::store::dispatch::{ClaimJob, Claimed};
@@ -36,6 +37,8 @@ pub(super) struct WriteQueue {
     pub(super) creates: Queue<NewRow, Created>,
     pub(super) transitions: Queue<Transition, Applied>,
     pub(super) claims: Queue<ClaimRequest, Claimed>,
+    /// The writer has yet to be told that the service is about to end.
+    drains: AtomicBool,
     wakeup: Wakeup,
 }
 
@@ -45,6 +48,8 @@ pub(super) struct Writes {
     pub(super) creates: Vec<Job<NewRow, Created>>,
     pub(super) transitions: Vec<Job<Transition, Applied>>,
     pub(super) claims: Vec<ClaimJob>,
+    /// Nobody shall wait for long from now on.
+    pub(super) drains: bool,
 }
 
 /// What became of [`Writes`], of each kind in order, and of all claims that wait.
@@ -63,6 +68,7 @@ impl Default for WriteQueue {
             creates: Queue::with(wakeup.clone()),
             transitions: Queue::with(wakeup.clone()).counted(Transition::rows),
             claims: Queue::with(wakeup.clone()),
+            drains: AtomicBool::new(false),
             wakeup,
         }
     }
@@ -86,8 +92,9 @@ impl WriteQueue {
                 creates: creates.unwrap_or_default(),
                 transitions: transitions.unwrap_or_default(),
                 claims: claims.unwrap_or_default(),
+                drains: self.drains.swap(false, Ordering::AcqRel),
             };
-            let is_empty = writes.len() == 0 && writes.claims.is_empty();
+            let is_empty = writes.len() == 0 && writes.claims.is_empty() && !writes.drains;
             (!is_empty).then_some(Some(writes))
         });
         let mut writes = taken.unwrap_or_else(|| Some(Writes::default()))?;
@@ -102,6 +109,12 @@ impl WriteQueue {
         let (transitions, second) = self.transitions.waiting();
         let oldest = first.into_iter().chain(second).min();
         (creates.saturating_add(transitions), oldest)
+    }
+
+    /// Tells the writer that nobody shall wait for long from now on.
+    pub(super) fn drain(&self) {
+        self.drains.store(true, Ordering::Release);
+        self.wakeup.wake();
     }
 
     /// Takes no more; what waits is still handed out.

@@ -43,6 +43,9 @@ pub(super) fn run(queue: &WriteQueue, database: Database, pulse: &Pulse) {
         };
         pulse.begin(writes.len(), writes.oldest());
         waiters.admit(std::mem::take(&mut writes.claims), source.clock().elapsed());
+        if writes.drains {
+            waiters.drain();
+        }
         let database = match open.take() {
             Some(database) => Ok(database),
             None => source.open(),

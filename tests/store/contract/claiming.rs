@@ -1,12 +1,12 @@
 //! Claims and leases, and what users of other queues complain about.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use jiff::SignedDuration;
 use kootask::task::attempt::{Actor, AttemptEnd, Claim};
-use kootask::task::claim::{ClaimError, ClaimRequest, MAX_LEASES};
+use kootask::task::claim::{ClaimError, ClaimRequest, LAST_WAIT, MAX_LEASES};
 use kootask::task::life_cycle::{Command, RefusalReason, Report};
 use kootask::task::repository::{ApplyError, StoreError, TaskRepository};
 use kootask::task::retry::{Backoff, RetryPolicy};
@@ -28,6 +28,7 @@ contract! {
     a_waiting_claim_is_answered_when_a_task_is_there,
     one_task_wakes_one_waiter_the_first,
     a_dropped_waiter_does_not_hold_a_place,
+    a_service_that_is_about_to_end_lets_nobody_wait_for_long,
     a_retry_of_a_tenants_is_given_to_who_waits,
     a_tenant_with_thousands_of_tasks_does_not_starve_one_with_one,
     more_tasks_than_are_known_are_all_started_in_order,
@@ -299,6 +300,21 @@ async fn a_dropped_waiter_does_not_hold_a_place(backend: &impl Backend) {
     let id = create_new(&store, transfer("source"), None).await;
     let claimed = waiter.tasks().await;
     assert_eq!((claimed[0].id, claimed[0].fence.get()), (id, 1));
+}
+
+async fn a_service_that_is_about_to_end_lets_nobody_wait_for_long(backend: &impl Backend) {
+    let store = backend.open(&MovedClock::new(), NODE).await;
+    let waiter = Waiter::new(&store, waiting(1)).await;
+    let begun = Instant::now();
+    store.drain();
+    assert!(waiter.tasks().await.is_empty());
+    assert!(claim(&store, waiting(2)).await.is_empty());
+    let took = begun.elapsed();
+    assert!(took >= LAST_WAIT && took < 5 * LAST_WAIT, "{took:?}");
+    // It does all else as before, and a task that comes is not waited for in vain.
+    let waiter = Waiter::new(&store, waiting(3)).await;
+    let id = create_new(&store, transfer("source"), None).await;
+    assert_eq!(ids(&waiter.tasks().await), [id]);
 }
 
 async fn a_claim_that_waited_long_enough_gets_nothing(backend: &impl Backend) {

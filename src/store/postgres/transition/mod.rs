@@ -22,6 +22,8 @@ mod writer;
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 pub(super) use self::fresh::Fresh;
 pub(super) use self::writer::TransitionWriter;
 use crate::store::queue::Queue;
@@ -48,6 +50,8 @@ pub(super) struct Transitions {
     commands: Queue<Transition, Applied>,
     claims: Queue<ClaimRequest, Claimed>,
     fresh: Arc<Fresh>,
+    /// Cancelled when nobody shall wait for long any more.
+    draining: CancellationToken,
 }
 
 impl Transitions {
@@ -64,6 +68,11 @@ impl Transitions {
     pub(super) async fn claim(&self, request: ClaimRequest) -> Claimed {
         let pending = self.claims.place()?.take(request);
         pending.committed().await?
+    }
+
+    /// Has those who wait answered, and lets nobody wait for long from now on.
+    pub(super) fn drain(&self) {
+        self.draining.cancel();
     }
 
     /// Takes no more; what waits is still done, but for claims, which get nothing.

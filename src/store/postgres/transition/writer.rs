@@ -19,7 +19,7 @@ use crate::store::postgres::connection::{ANSWER_TIMEOUT, Database, answered};
 use crate::store::postgres::writer_connection::WriterConnection;
 use crate::store::pulse::Pulse;
 use crate::store::queue::{self, CloseOnDrop, Job};
-use crate::task::claim::{ClaimRequest, MAX_LEASES};
+use crate::task::claim::{ClaimRequest, LAST_WAIT, MAX_LEASES};
 use crate::task::life_cycle::Command;
 use crate::task::repository::StoreError;
 use crate::task::retry::RetryPolicy;
@@ -58,6 +58,8 @@ pub(in crate::store::postgres) struct TransitionWriter {
     /// In the order in which they came.
     claims: Vec<ClaimJob>,
     claims_taken: u64,
+    /// Nobody waits for long any more.
+    is_draining: bool,
     supply: Supply,
     look_period: Duration,
     holdings: Holdings,
@@ -95,6 +97,7 @@ impl TransitionWriter {
             commands_due: now,
             claims: Vec::new(),
             claims_taken: 0,
+            is_draining: false,
             supply: Supply::default(),
             look_period: look_period(),
             holdings: Holdings::default(),
@@ -116,6 +119,7 @@ impl TransitionWriter {
                 biased;
                 commands = transitions.commands.take() => is_open = self.take_commands(commands),
                 claims = transitions.claims.take() => self.take_claims(claims),
+                () = transitions.draining.cancelled(), if !self.is_draining => self.drain(),
                 () = transitions.fresh.come(), if !self.claims.is_empty() => {}
                 () = tokio::time::sleep_until(wake_at) => {}
             }
@@ -146,14 +150,29 @@ impl TransitionWriter {
 
     fn take_claims(&mut self, jobs: Option<Vec<Job<ClaimRequest, Claimed>>>) {
         let now = Instant::now();
+        let longest = if self.is_draining {
+            LAST_WAIT
+        } else {
+            Duration::MAX
+        };
         for job in jobs.into_iter().flatten() {
+            let wait = job.work.wait.min(longest);
             self.claims_taken = self.claims_taken.saturating_add(1);
             self.claims.push(ClaimJob {
                 number: self.claims_taken,
-                deadline: now.checked_add(job.work.wait).unwrap_or(now),
+                deadline: now.checked_add(wait).unwrap_or(now),
                 was_tried: false,
                 job,
             });
+        }
+    }
+
+    /// Has those who wait answered, and lets nobody wait for long from now on.
+    fn drain(&mut self) {
+        self.is_draining = true;
+        let now = Instant::now();
+        for claim in &mut self.claims {
+            claim.deadline = now;
         }
     }
 
