@@ -39,6 +39,16 @@ pub(super) struct NewRow {
     pub(super) idempotency: Option<Idempotency>,
 }
 
+impl NewRow {
+    /// What was asked for, to be kept under another id.
+    pub(super) fn into_request(self) -> Request {
+        Request {
+            task: self.task,
+            idempotency: self.idempotency,
+        }
+    }
+}
+
 /// A value that is stored as a number, one for each variant and for good.
 pub(super) trait Code: Copy + PartialEq + Sized + 'static {
     const CODES: &'static [(Self, i16)];

@@ -2,7 +2,6 @@
 //! are new.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use jiff::Timestamp;
 use sqlx::postgres::PgConnection;
@@ -146,9 +145,9 @@ impl BatchError {
 /// Creates that share a statement.
 pub(super) struct Batch<'a> {
     /// Everything that is asked for.
-    rows: Vec<&'a NewRow>,
-    /// What goes to the database, a column each: of several creates with one key
-    /// only the first does.
+    rows: Vec<Row<'a>>,
+    /// What goes to the database, a column each: of repetitions of one request only
+    /// the first does.
     ids: Vec<i64>,
     tenant_ids: Vec<&'a str>,
     user_ids: Vec<&'a str>,
@@ -159,6 +158,14 @@ pub(super) struct Batch<'a> {
     /// A row for each key, and for each create that has none.
     keys: Vec<Key<'a>>,
     created_by: Vec<Option<&'a str>>,
+}
+
+/// A create, and what is done with it.
+enum Row<'a> {
+    Asked(&'a NewRow),
+    /// Nothing: it shares a key with one before it and is another request. What its
+    /// keys stand for is known once that one is committed.
+    Entangled,
 }
 
 /// A key of a create, if it has one.
@@ -188,8 +195,7 @@ pub(super) enum BatchError {
 
 impl<'a> Batch<'a> {
     pub(super) fn new(rows: impl Iterator<Item = &'a NewRow>) -> Result<Self, BatchError> {
-        let rows: Vec<&NewRow> = rows.collect();
-        let room = rows.len();
+        let (room, _) = rows.size_hint();
         let mut batch = Self {
             ids: Vec::with_capacity(room),
             tenant_ids: Vec::with_capacity(room),
@@ -200,32 +206,35 @@ impl<'a> Batch<'a> {
             src_user_ids: Vec::with_capacity(room),
             keys: Vec::with_capacity(room),
             created_by: Vec::with_capacity(room),
-            rows: Vec::new(),
+            rows: Vec::with_capacity(room),
         };
-        // What each key stands for in this batch: the create, and its body.
-        let mut seen: HashMap<Digest, (i64, Digest)> = HashMap::with_capacity(room);
-        for row in &rows {
+        // Which request each key came with first, and whether that is asked for now.
+        let mut seen: HashMap<Digest, (&Idempotency, bool)> = HashMap::with_capacity(room);
+        for row in rows {
             let Some(request) = &row.idempotency else {
                 batch.push(row)?;
                 batch.keys.push(Key::none(row));
+                batch.rows.push(Row::Asked(row));
                 continue;
             };
-            let first = request.keys().find_map(|key| seen.get(&key).copied());
+            let first = request.each_key().find_map(|key| seen.get(key).copied());
+            let is_asked = first.is_none_or(|first| first == (request, true));
             if first.is_none() {
                 batch.push(row)?;
+                let id = row.id.get();
+                let keys = request.each_key();
+                let keys = keys.map(|key| Key::of(key, &request.body, id));
+                batch.keys.extend(keys);
             }
-            let (id, body) = first.unwrap_or((row.id.get(), request.body));
-            // One with another body is a mismatch, and its other keys are free.
-            if body == request.body {
-                for key in request.each_key() {
-                    if let Entry::Vacant(vacant) = seen.entry(*key) {
-                        vacant.insert((id, body));
-                        batch.keys.push(Key::of(key, &request.body, id));
-                    }
-                }
+            for key in request.each_key() {
+                seen.entry(*key).or_insert((request, is_asked));
             }
+            batch.rows.push(if is_asked {
+                Row::Asked(row)
+            } else {
+                Row::Entangled
+            });
         }
-        batch.rows = rows;
         Ok(batch)
     }
 
@@ -247,8 +256,9 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Commits the batch; what became of each create, in order. Keys that have
-    /// expired at `now`, and by the database's clock, are free.
+    /// Commits the batch; what became of each create, in order: nothing yet, if it is
+    /// entangled. Keys that have expired at `now`, and by the database's clock, are
+    /// free.
     ///
     /// A key that is locked is waited for a moment only; unless it is tried `again`.
     ///
@@ -260,7 +270,7 @@ impl<'a> Batch<'a> {
         connection: &mut PgConnection,
         now: Timestamp,
         again: bool,
-    ) -> Result<Vec<Created>, BatchError> {
+    ) -> Result<Vec<Option<Created>>, BatchError> {
         // A row for each create: none has several keys.
         let has_many_keys = self.keys.len() != self.ids.len();
         let insert = if has_many_keys {
@@ -302,14 +312,23 @@ impl<'a> Batch<'a> {
         let inserted = inserted.map_err(BatchError::of)?.rows_affected();
         if usize::try_from(inserted) == Ok(self.rows.len()) {
             // Each has its task, and none shares its key with another.
-            return Ok(self.rows.iter().map(|row| Created::New(row.id)).collect());
+            let ids = self.asked().map(|row| row.id);
+            return Ok(ids.map(Created::New).map(Some).collect());
         }
         let known = self.known_keys(connection).await?;
         self.outcome(&known)
     }
 
+    /// Those that are asked for now.
+    fn asked(&self) -> impl Iterator<Item = &'a NewRow> {
+        self.rows.iter().filter_map(|row| match row {
+            Row::Asked(row) => Some(*row),
+            Row::Entangled => None,
+        })
+    }
+
     async fn known_keys(&self, connection: &mut PgConnection) -> Result<KnownKeys, BatchError> {
-        let requests = self.rows.iter().filter_map(|row| row.idempotency.as_ref());
+        let requests = self.asked().filter_map(|row| row.idempotency.as_ref());
         let keys: Vec<&[u8]> = requests
             .flat_map(Idempotency::each_key)
             .map(|key| &key[..])
@@ -328,19 +347,25 @@ impl<'a> Batch<'a> {
     }
 
     /// What became of each create, given what the keys stand for.
-    fn outcome(&self, known: &KnownKeys) -> Result<Vec<Created>, BatchError> {
-        let outcome = |row: &&NewRow| match &row.idempotency {
-            Some(request) => {
-                let first = request.keys().find_map(|key| known.get(&key[..]));
-                let (id, body) = first.ok_or(BatchError::KeyGone)?;
-                Ok(if *id == row.id {
-                    Created::New(row.id)
-                } else {
-                    Created::of_existing(request, *id, *body)
-                })
-            }
-            None => Ok(Created::New(row.id)),
+    fn outcome(&self, known: &KnownKeys) -> Result<Vec<Option<Created>>, BatchError> {
+        let outcome = |row: &Row<'_>| match row {
+            Row::Asked(row) => of_keys(row, known).map(Some),
+            Row::Entangled => Ok(None),
         };
         self.rows.iter().map(outcome).collect()
     }
+}
+
+/// What became of a create, given what the keys stand for.
+fn of_keys(row: &NewRow, known: &KnownKeys) -> Result<Created, BatchError> {
+    let Some(request) = &row.idempotency else {
+        return Ok(Created::New(row.id));
+    };
+    let first = request.each_key().find_map(|key| known.get(&key[..]));
+    let (id, body) = first.ok_or(BatchError::KeyGone)?;
+    Ok(if *id == row.id {
+        Created::New(row.id)
+    } else {
+        Created::of_existing(request, *id, *body)
+    })
 }

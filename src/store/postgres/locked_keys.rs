@@ -59,10 +59,7 @@ impl LockedKeys {
     pub(super) fn found(&self, row: NewRow) -> Request {
         let keys = row.idempotency.iter().flat_map(Idempotency::keys);
         keys.for_each(|key| self.remember(key));
-        Request {
-            task: row.task,
-            idempotency: row.idempotency,
-        }
+        row.into_request()
     }
 
     fn remember(&self, key: Digest) {

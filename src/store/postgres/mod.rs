@@ -173,8 +173,9 @@ impl TaskRepository for PostgresStore {
                 let pending = self.enqueue(request).await?;
                 match pending.committed().await? {
                     Outcome::Created(created) => return Ok(created),
-                    // Later under another id: those of the others are not behind it.
+                    // Again under another id: those of the others are not behind it.
                     Outcome::Locked(row) => request = self.locked_keys.found(row),
+                    Outcome::Entangled(row) => request = row.into_request(),
                 }
             }
         })

@@ -29,6 +29,8 @@ pub(super) enum Outcome {
     Created(Created),
     /// Nothing: another session of the database holds its key locked.
     Locked(NewRow),
+    /// Nothing: another create of the same commit has one of its keys.
+    Entangled(NewRow),
 }
 
 /// How often a batch is tried, when what fails is not the database's answer but
@@ -121,10 +123,14 @@ impl Writer {
                     let new = jobs
                         .iter()
                         .zip(&done)
-                        .filter(|(_, done)| matches!(done, Created::New(_)));
+                        .filter(|(_, done)| matches!(done, Some(Created::New(_))));
                     self.fresh.created(new.map(|(job, _)| &job.work));
-                    let done = done.into_iter().map(Outcome::Created).collect();
-                    return queue::answer(jobs, done);
+                    for (job, done) in jobs.into_iter().zip(done) {
+                        job.answer_with(|row| {
+                            done.map_or_else(|| Outcome::Entangled(row), Outcome::Created)
+                        });
+                    }
+                    return;
                 }
                 Err(Failure::Locked(error)) => {
                     let all = jobs.len();
@@ -182,7 +188,10 @@ impl Writer {
         others
     }
 
-    async fn try_commit(&mut self, jobs: &[Job<NewRow, Outcome>]) -> Result<Vec<Created>, Failure> {
+    async fn try_commit(
+        &mut self,
+        jobs: &[Job<NewRow, Outcome>],
+    ) -> Result<Vec<Option<Created>>, Failure> {
         let batch = Batch::new(jobs.iter().map(|job| &job.work))
             .map_err(|error| Failure::Lasting(StoreError::failed(error)))?;
         let mut attempt = 1;
@@ -199,7 +208,11 @@ impl Writer {
 
     /// Tries to commit; whoever tries again does not know whether it was
     /// committed before. After a failure the connection is a new one.
-    async fn attempt(&mut self, batch: &Batch<'_>, again: bool) -> Result<Vec<Created>, Failure> {
+    async fn attempt(
+        &mut self,
+        batch: &Batch<'_>,
+        again: bool,
+    ) -> Result<Vec<Option<Created>>, Failure> {
         let mut connection = self.connection.take().await.map_err(Failure::Lasting)?;
         // Not `answered`: the kind of the error matters.
         let committed = batch.commit(&mut connection, self.clock.now(), again);

@@ -6,6 +6,7 @@ mod closing;
 mod creating;
 mod laws;
 mod reading;
+mod shared_keys;
 mod steps;
 
 use std::sync::Arc;
