@@ -1,11 +1,15 @@
 //! Tests side by side: a tenant each.
 
 use futures_util::future::join_all;
+use kootask::task::TaskStatus;
+use kootask::worker;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::stand_in;
 use crate::support::TestApp;
 use crate::support::client::TRANSFER;
+use crate::support::credentials::worker as worker_entry;
 
 const SETTINGS: &str = "clock = '2026-01-01T00:00:00Z'\nprogress = 'new 1 poll, executing 1 poll'";
 
@@ -105,5 +109,48 @@ async fn the_same_ids_can_be_seeded_in_several_tenants() {
         let read = read.bearer(&format!("tenant.{tenant}")).send().await;
         assert_eq!(read.body["status"], status, "{tenant}");
         assert_eq!(read.body["taskName"], tenant);
+    }
+}
+
+#[tokio::test]
+async fn workers_of_two_tenants_hold_the_same_seeded_id_each_for_itself() {
+    const ID: i64 = 2_091_531_903_533_318_144;
+    let entries = ["a", "b"].map(|name| worker_entry(name, name, &format!("['{name}']")));
+    let app = stand_in(&format!(
+        "progress = 'manual'
+{}",
+        entries.concat()
+    ))
+    .await;
+    let task = |src: &str| json!({"id": ID.to_string(), "srcUserId": src, "dstUserId": "150"});
+    for tenant in ["a", "b"] {
+        let path = format!("state?tenant={tenant}");
+        let seed = json!({"tasks": [task(tenant)]});
+        let put = app.control("PUT", &path, &seed.to_string()).await;
+        assert_eq!(put.status, 200, "{put:?}");
+    }
+    let call = async |tenant: &str, path: &str, body: Value| {
+        let answer = app.worker(path, &body).bearer(tenant).send().await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body
+    };
+    let claim = json!({"worker": "w1", "claimId": Uuid::new_v4().to_string(), "max": 9});
+    for tenant in ["a", "b", "a", "b"] {
+        let claimed = call(tenant, worker::CLAIM, claim.clone()).await;
+        let tasks = claimed["tasks"].as_array().unwrap();
+        assert_eq!(tasks.len(), 1, "{claimed}");
+        assert_eq!(tasks[0]["tenantId"], tenant);
+        assert_eq!(tasks[0]["parameters"]["srcUserId"], tenant);
+    }
+    let path = |template: &str| template.replace("{task_id}", &ID.to_string());
+    call("a", &path(worker::COMPLETE), json!({"fence": 1})).await;
+    let beat = json!({"tasks": [{"taskId": ID.to_string(), "fence": 1}]});
+    for (tenant, state) in [("a", "lost"), ("b", "held")] {
+        let told = call(tenant, worker::HEARTBEAT, beat.clone()).await;
+        assert_eq!(told["tasks"][0]["state"], state, "{tenant}");
+    }
+    call("b", &path(worker::FAIL), json!({"fence": 1})).await;
+    for (tenant, status) in [("a", TaskStatus::Success), ("b", TaskStatus::Failed)] {
+        assert_eq!(app.kept(tenant, ID).await.status, status);
     }
 }

@@ -4,6 +4,7 @@
 mod contract;
 mod postgres;
 mod sqlite;
+mod work;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};

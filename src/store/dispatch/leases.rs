@@ -8,22 +8,29 @@ use uuid::Uuid;
 use crate::task::attempt::Fence;
 use crate::task::{Identifier, Task, TaskId, TenantId};
 
+/// A task among those of all tenants: in a stand-in two of them can have one id.
+pub(super) type Key = (TaskId, TenantId);
+
 /// A lease.
 pub(super) struct Lease {
-    pub(super) fence: Fence,
-    pub(super) tenant_id: TenantId,
+    fence: Fence,
     holder: Identifier,
     claim_id: Uuid,
     /// By the clock's [`elapsed`](crate::task::clock::Clock::elapsed).
     ends: Duration,
 }
 
+/// The task among all.
+pub(super) fn key(task: &Task) -> Key {
+    (task.id, task.tenant_id.clone())
+}
+
 /// All leases.
 #[derive(Default)]
 pub(super) struct Leases {
-    by_task: HashMap<TaskId, Lease>,
-    by_end: BTreeSet<(Duration, TaskId)>,
-    by_holder: HashMap<Identifier, HashMap<Uuid, HashSet<TaskId>>>,
+    by_task: HashMap<Key, Lease>,
+    by_end: BTreeSet<(Duration, Key)>,
+    by_holder: HashMap<Identifier, HashMap<Uuid, HashSet<Key>>>,
     counts: HashMap<Identifier, usize>,
 }
 
@@ -33,48 +40,49 @@ impl Leases {
         let Some(attempt) = &task.attempt else {
             return false;
         };
-        if let Some(lease) = self.by_task.get_mut(&task.id)
+        let key = key(task);
+        if let Some(lease) = self.by_task.get(&key)
             && lease.fence == task.fence
         {
-            self.by_end.remove(&(lease.ends, task.id));
-            lease.ends = ends;
-            self.by_end.insert((ends, task.id));
+            self.move_end(&key, ends);
             return false;
         }
-        let is_new = self.end(task.id).is_none();
+        let is_new = self.end(&key).is_none();
         let claim = &attempt.claim;
         let claims = self.by_holder.entry(claim.holder.clone()).or_default();
-        claims.entry(claim.claim_id).or_default().insert(task.id);
+        claims
+            .entry(claim.claim_id)
+            .or_default()
+            .insert(key.clone());
         let count = self.counts.entry(claim.holder.clone()).or_default();
         *count = count.saturating_add(1);
-        self.by_end.insert((ends, task.id));
+        self.by_end.insert((ends, key.clone()));
         let lease = Lease {
             fence: task.fence,
-            tenant_id: task.tenant_id.clone(),
             holder: claim.holder.clone(),
             claim_id: claim.claim_id,
             ends,
         };
-        self.by_task.insert(task.id, lease);
+        self.by_task.insert(key, lease);
         is_new
     }
 
     /// Moves the end of a lease, if it still stands.
-    pub(super) fn move_end(&mut self, id: TaskId, ends: Duration) {
-        if let Some(lease) = self.by_task.get_mut(&id) {
-            self.by_end.remove(&(lease.ends, id));
+    pub(super) fn move_end(&mut self, key: &Key, ends: Duration) {
+        if let Some(lease) = self.by_task.get_mut(key) {
+            self.by_end.remove(&(lease.ends, key.clone()));
             lease.ends = ends;
-            self.by_end.insert((ends, id));
+            self.by_end.insert((ends, key.clone()));
         }
     }
 
     /// Ends a lease.
-    pub(super) fn end(&mut self, id: TaskId) -> Option<Lease> {
-        let lease = self.by_task.remove(&id)?;
-        self.by_end.remove(&(lease.ends, id));
+    pub(super) fn end(&mut self, key: &Key) -> Option<Lease> {
+        let lease = self.by_task.remove(key)?;
+        self.by_end.remove(&(lease.ends, key.clone()));
         if let Some(claims) = self.by_holder.get_mut(&lease.holder) {
             if let Some(tasks) = claims.get_mut(&lease.claim_id) {
-                tasks.remove(&id);
+                tasks.remove(key);
                 if tasks.is_empty() {
                     claims.remove(&lease.claim_id);
                 }
@@ -104,10 +112,10 @@ impl Leases {
     }
 
     /// The tasks of a claim that are still held, oldest first.
-    pub(super) fn of_claim(&self, holder: &Identifier, claim_id: Uuid) -> Vec<TaskId> {
+    pub(super) fn of_claim(&self, holder: &Identifier, claim_id: Uuid) -> Vec<Key> {
         let claims = self.by_holder.get(holder);
         let held = claims.and_then(|claims| claims.get(&claim_id));
-        let mut held: Vec<TaskId> = held.into_iter().flatten().copied().collect();
+        let mut held: Vec<Key> = held.into_iter().flatten().cloned().collect();
         held.sort_unstable();
         held
     }
@@ -118,12 +126,12 @@ impl Leases {
     }
 
     /// The first leases, at most so many, that have ended.
-    pub(super) fn ended(&self, elapsed: Duration, most: usize) -> Vec<(TaskId, Fence)> {
+    pub(super) fn ended(&self, elapsed: Duration, most: usize) -> Vec<(Key, Fence)> {
         self.by_end
             .iter()
             .take_while(|(ends, _)| *ends <= elapsed)
             .take(most)
-            .filter_map(|(_, id)| Some((*id, self.by_task.get(id)?.fence)))
+            .filter_map(|(_, key)| Some((key.clone(), self.by_task.get(key)?.fence)))
             .collect()
     }
 }

@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use self::leases::Leases;
+use self::leases::{Key, Leases, key};
 pub(super) use self::ready::DueRetry;
 use self::ready::Ready;
 pub(super) use self::waiters::{ClaimJob, Waiters};
 use crate::task::attempt::{Attempt, GRACE};
 use crate::task::claim::{ClaimError, ClaimRequest, MAX_LEASES};
-use crate::task::life_cycle::{Command, LeaseChange};
+use crate::task::life_cycle::{Command, LeaseChange, Report};
 use crate::task::repository::ApplyError;
 use crate::task::retry::RetryPolicy;
 use crate::task::scope::Scope;
@@ -48,8 +48,8 @@ pub(super) trait Storage {
     fn retries(&self, of: (&TenantId, TaskType), most: usize)
     -> Result<Vec<DueRetry>, Self::Error>;
 
-    /// The task of this id.
-    fn task(&self, id: TaskId) -> Result<Option<Task>, Self::Error>;
+    /// The tenant's task of this id.
+    fn task(&self, tenant_id: &TenantId, id: TaskId) -> Result<Option<Task>, Self::Error>;
 
     /// Applies a command to a task.
     fn apply(
@@ -106,7 +106,7 @@ pub(super) struct Dispatch {
     policy: RetryPolicy,
     /// The leases that stand from the commit on: these count, but have no end
     /// yet.
-    uncommitted: Vec<(TaskId, Duration)>,
+    uncommitted: Vec<(Key, Duration)>,
     /// Since they were last taken: the type, and the status after.
     moves: Vec<(TaskType, TaskStatus)>,
 }
@@ -173,23 +173,23 @@ impl Dispatch {
                 if self.leases.set(&task, Duration::MAX) {
                     self.ready.count_lease(&task.tenant_id, true, now);
                 }
-                self.uncommitted.push((task.id, lease));
+                self.uncommitted.push((key(&task), lease));
             }
-            LeaseChange::Over => self.end_lease(task.id, now),
+            LeaseChange::Over => self.end_lease(&key(&task), now),
         }
         task
     }
 
-    fn end_lease(&mut self, id: TaskId, now: i64) {
-        if let Some(lease) = self.leases.end(id) {
-            self.ready.count_lease(&lease.tenant_id, false, now);
+    fn end_lease(&mut self, key: &Key, now: i64) {
+        if self.leases.end(key).is_some() {
+            self.ready.count_lease(&key.1, false, now);
         }
     }
 
     /// Lets the leases begin of which the transaction tells that was committed.
     pub(super) fn committed(&mut self, elapsed: Duration) {
-        for (id, lease) in self.uncommitted.drain(..) {
-            self.leases.move_end(id, elapsed.saturating_add(lease));
+        for (key, lease) in self.uncommitted.drain(..) {
+            self.leases.move_end(&key, elapsed.saturating_add(lease));
         }
     }
 
@@ -205,18 +205,18 @@ impl Dispatch {
         elapsed: Duration,
         now: Timestamp,
     ) -> Result<(), S::Error> {
-        for (id, fence) in self.leases.ended(elapsed, MOST_ENDS) {
+        for (key, fence) in self.leases.ended(elapsed, MOST_ENDS) {
             let command = Command::LoseLease {
                 fence,
                 retry: self.policy.backoff(Duration::ZERO),
             };
-            match storage.apply(id, &Scope::everything(), &command, now)? {
+            match storage.apply(key.0, &Scope::tenant(key.1.clone()), &command, now)? {
                 Ok(moved) => {
                     let task = self.moved(moved, now);
                     tracing::warn!(task_id = %task.id, status = ?task.status, "a lease ended");
                 }
                 // It is of an attempt that is over.
-                Err(_) => self.end_lease(id, Ready::millis(now)),
+                Err(_) => self.end_lease(&key, Ready::millis(now)),
             }
         }
         Ok(())
@@ -254,8 +254,8 @@ impl Dispatch {
     ) -> Result<Claimed, S::Error> {
         let holder = &request.claim.holder;
         let mut tasks = Vec::new();
-        for id in self.leases.of_claim(holder, request.claim.claim_id) {
-            tasks.extend(storage.task(id)?);
+        for key in self.leases.of_claim(holder, request.claim.claim_id) {
+            tasks.extend(self.renew(&key, storage, now)?);
         }
         if !tasks.is_empty() {
             return Ok(Ok(tasks));
@@ -281,11 +281,38 @@ impl Dispatch {
                 break;
             };
             self.ready.pop((&tenant_id, task_type), Ready::millis(now));
-            if let Ok(moved) = storage.apply(id, &request.scope, &command, now)? {
+            let scope = Scope::tenant(tenant_id);
+            if let Ok(moved) = storage.apply(id, &scope, &command, now)? {
                 tasks.push(self.moved(moved, now));
             }
         }
         Ok(Ok(tasks))
+    }
+
+    /// A task that is held, for a whole lease from now on, if its attempt has the time.
+    fn renew<S: Storage>(
+        &mut self,
+        (id, tenant_id): &Key,
+        storage: &mut S,
+        now: Timestamp,
+    ) -> Result<Option<Task>, S::Error> {
+        let Some(task) = storage.task(tenant_id, *id)? else {
+            return Ok(None);
+        };
+        let Some(attempt) = task.attempt else {
+            return Ok(None);
+        };
+        let heartbeat = Command::Heartbeat {
+            report: Report {
+                fence: task.fence,
+                holder: attempt.claim.holder,
+            },
+            counts: None,
+            timeout: self.policy.attempt_timeout,
+        };
+        let scope = Scope::tenant(tenant_id.clone());
+        let applied = storage.apply(*id, &scope, &heartbeat, now)?;
+        Ok(applied.ok().map(|moved| self.moved(moved, now)))
     }
 
     /// How long nothing is to be done unless something comes.

@@ -212,25 +212,35 @@ impl State {
         history.cloned().unwrap_or_default()
     }
 
+    /// Whose task a command is for: of several tenants with a task of this id, the first
+    /// whose task takes it.
+    fn whose(&self, target: &Target, command: &Command, at: Timestamp) -> Option<TenantId> {
+        let of = |tenant_id: &TenantId| self.find(tenant_id, target.id).is_some();
+        let tenants: Vec<&TenantId> = match &target.scope.tenants {
+            Tenants::These(tenants) => tenants.iter().filter(|tenant| of(tenant)).collect(),
+            Tenants::All => self.tenants.keys().filter(|tenant| of(tenant)).collect(),
+        };
+        let takes = |tenant_id: &&&TenantId| {
+            let task = self.find(tenant_id, target.id).cloned();
+            task.is_some_and(|mut task| task.apply(command, at).is_ok())
+        };
+        let (first, others) = tenants.split_first()?;
+        let chosen = if others.is_empty() {
+            None
+        } else {
+            tenants.iter().find(takes)
+        };
+        Some((*chosen.unwrap_or(first)).clone())
+    }
+
     pub(super) fn apply(
         &mut self,
         target: &Target,
         command: &Command,
         at: Timestamp,
     ) -> Result<Moved, ApplyError> {
-        let held = match &target.scope.tenants {
-            Tenants::These(tenants) => tenants
-                .iter()
-                .find(|tenant| self.find(tenant, target.id).is_some()),
-            Tenants::All => self
-                .tenants
-                .iter()
-                .find(|(_, held)| held.tasks.contains_key(&target.id))
-                .map(|(tenant, _)| tenant),
-        };
-        let held = held
-            .cloned()
-            .and_then(|tenant| self.tenants.get_mut(&tenant));
+        let tenant_id = self.whose(target, command, at).ok_or(ApplyError::NoTask)?;
+        let held = self.tenants.get_mut(&tenant_id);
         let held = held.ok_or(ApplyError::NoTask)?;
         let task = held.tasks.get_mut(&target.id);
         let Some(task) = task.filter(|task| target.scope.covers(task)) else {
@@ -248,11 +258,6 @@ impl State {
             turns.insert(turn(&after));
         }
         Ok(Moved::new(was, was_ready, after, lease))
-    }
-
-    /// A task of this id, whoever's it is.
-    fn task(&self, id: TaskId) -> Option<&Task> {
-        self.tenants.values().find_map(|held| held.tasks.get(&id))
     }
 
     /// A tenant's tasks in this state, oldest first.
@@ -364,8 +369,8 @@ impl Storage for State {
         Ok(retries)
     }
 
-    fn task(&self, id: TaskId) -> Result<Option<Task>, Infallible> {
-        Ok(self.task(id).cloned())
+    fn task(&self, tenant_id: &TenantId, id: TaskId) -> Result<Option<Task>, Infallible> {
+        Ok(self.find(tenant_id, id).cloned())
     }
 
     fn apply(

@@ -225,11 +225,11 @@ impl Storage for Batch<'_> {
         Ok(standing::retries(self.connection, of, most)?)
     }
 
-    fn task(&self, id: TaskId) -> Result<Option<Task>, DatabaseError> {
+    fn task(&self, tenant_id: &TenantId, id: TaskId) -> Result<Option<Task>, DatabaseError> {
         match transition::find(self.connection, id) {
             // Whoever holds it hears so when he reports.
             Err(DatabaseError::Corrupt(_)) => Ok(None),
-            found => found,
+            found => Ok(found?.filter(|task| task.tenant_id == *tenant_id)),
         }
     }
 

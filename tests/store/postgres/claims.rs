@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use kootask::task::attempt::{AttemptEnd, Claim, Fence};
+use kootask::task::attempt::{AttemptEnd, Fence};
 use kootask::task::claim::ClaimRequest;
-use kootask::task::life_cycle::{Command, Report};
+use kootask::task::life_cycle::Command;
 use kootask::task::repository::TaskRepository;
 use kootask::task::scope::{Scope, Target};
 use kootask::task::{Task, TaskId, TaskStatus};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::super::{LIMIT, NODE, apply, create_many, create_new, identifier, tenant, transfer};
+use super::super::work::{actor, claim, complete, find, heartbeat, many, of};
+use super::super::{NODE, apply, create_many, create_new, identifier, transfer};
 use super::Place;
 use crate::support::until;
 
@@ -22,24 +23,12 @@ use crate::support::until;
 /// adds.
 const MEET: Duration = Duration::from_millis(1_500);
 
-/// A request of a worker for up to `max` tasks.
+/// A claim of its own for up to `max` tasks.
 fn request(max: u16, wait: Duration) -> ClaimRequest {
     ClaimRequest {
-        claim: Claim {
-            claim_id: Uuid::new_v4(),
-            worker: identifier("w1"),
-            holder: identifier("migrator"),
-            lease: Duration::from_secs(60),
-        },
-        scope: Scope::everything(),
-        max,
         wait,
+        ..many(Uuid::new_v4().as_u128(), max)
     }
-}
-
-async fn claim(store: &Arc<dyn TaskRepository>, request: ClaimRequest) -> Vec<Task> {
-    let claimed = tokio::time::timeout(LIMIT, store.claim(request));
-    claimed.await.expect("no answer to a claim").unwrap()
 }
 
 /// Claims one task, which must be there.
@@ -47,32 +36,6 @@ async fn claim_one(store: &Arc<dyn TaskRepository>) -> Task {
     let tasks = claim(store, request(1, Duration::from_secs(10))).await;
     let [task] = <[Task; 1]>::try_from(tasks).unwrap();
     task
-}
-
-fn report(task: &Task) -> Report {
-    Report {
-        fence: task.fence,
-        holder: identifier("migrator"),
-    }
-}
-
-fn heartbeat(task: &Task) -> Command {
-    Command::Heartbeat {
-        report: report(task),
-        counts: None,
-        timeout: Duration::from_secs(3600),
-    }
-}
-
-fn complete(task: &Task) -> Command {
-    Command::Complete {
-        report: report(task),
-        counts: None,
-    }
-}
-
-async fn find(store: &Arc<dyn TaskRepository>, id: TaskId) -> Task {
-    store.find(&tenant(), id).await.unwrap().unwrap()
 }
 
 #[tokio::test]
@@ -250,10 +213,7 @@ async fn a_task_that_another_session_has_locked_holds_up_no_other() {
         locked.get()
     ));
     assert_eq!(claim_one(&store).await.id, free);
-    let cancel = Command::Cancel(kootask::task::attempt::Actor {
-        credential: None,
-        user_id: identifier("admin"),
-    });
+    let cancel = Command::Cancel(actor());
     let cancelled = {
         let (store, cancel) = (Arc::clone(&store), cancel.clone());
         tokio::spawn(async move { apply(&store, locked, cancel).await })
@@ -300,13 +260,9 @@ async fn a_task_that_is_not_readable_does_not_keep_the_others_from_being_claimed
 async fn the_next_task_is_that_of_the_tenant_with_the_fewest_leases_then_the_oldest() {
     let place = Place::new();
     let store = place.open(Some(NODE)).await;
-    let of = |name: &str| kootask::task::NewTask {
-        tenant_id: identifier(name).into(),
-        ..transfer("source")
-    };
     for (name, count) in [("many", 150), ("few", 3), ("one", 1)] {
         for _ in 0..count {
-            create_new(&store, of(name), None).await;
+            create_new(&store, of(name, transfer("source")), None).await;
         }
     }
     let names = |tasks: &[Task]| -> Vec<String> {

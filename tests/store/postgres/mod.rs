@@ -10,6 +10,7 @@ mod lost_answer;
 mod lost_node;
 mod nodes;
 mod opening;
+mod overload;
 mod plans;
 mod poolers;
 mod proxy;
