@@ -11,6 +11,7 @@ mod readers;
 mod sessions;
 mod shutdown;
 mod starting;
+mod workers;
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;

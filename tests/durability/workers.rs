@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kootask::worker;
 use rusqlite::Connection;
@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::Place;
 use super::load::{Load, settle};
 use crate::support::client::Call;
+use crate::support::crew::{ATTEMPTS, Crew, Row, TASKS};
 use crate::support::process::TestProcess;
 use crate::support::until;
 
@@ -142,4 +143,50 @@ async fn a_claim_whose_answer_was_lost_with_the_process_gets_the_same_tasks() {
     let process = place.serve();
     assert_eq!(ask(&process).await, tasks);
     process.kill();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_task_ends_once_though_the_service_and_workers_are_paused_past_their_leases() {
+    let place = Place::new();
+    let process = place.serve();
+    let mut crew = Crew::new();
+    crew.knows(&[process.address]);
+    let (dies, sleeps) = (crew.hire(), crew.hire());
+    let _others = [crew.hire(), crew.hire()];
+    let rest = Duration::from_millis(150);
+    let load = Load::start_resting(process.address, 2, "load", rest);
+    until("work to be done", async || crew.ended() >= 20).await;
+    crew.pause(&dies).await;
+    dies.kill();
+    let late = crew.pause(&sleeps).await;
+    process.signal("STOP");
+    // Whatever was promised is over, and 5 s more.
+    let paused_at = SystemTime::now();
+    until("leases to be over", async || {
+        paused_at.elapsed().unwrap() > Duration::from_secs(16)
+    })
+    .await;
+    let paused_until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    process.signal("CONT");
+    sleeps.signal("CONT");
+    load.stop().await;
+    let connection = Connection::open(place.path()).unwrap();
+    let rows = |query: &str| -> Vec<Row> {
+        let mut statement = connection.prepare(query).unwrap();
+        let row = |row: &rusqlite::Row<'_>| Ok([row.get(0)?, row.get(1)?, row.get(2)?]);
+        statement
+            .query_map([], row)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect()
+    };
+    until("every task to end", async || {
+        rows(TASKS).iter().all(|[_, status, _]| *status == 2)
+    })
+    .await;
+    until("late reports", async || {
+        crew.told().refused.is_superset(&late)
+    })
+    .await;
+    crew.assert_kept(&rows(TASKS), &rows(ATTEMPTS), paused_until.as_secs_f64());
 }

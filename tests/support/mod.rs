@@ -5,6 +5,7 @@ pub mod client;
 pub mod clock;
 pub mod command;
 pub mod credentials;
+pub mod crew;
 pub mod http2;
 pub mod pgbouncer;
 pub mod postgres;
