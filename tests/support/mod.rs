@@ -64,6 +64,11 @@ impl TestApp {
         Self::start_at(toml, defaults, Arc::new(SystemClock)).await
     }
 
+    /// As [`TestApp::start`], with the store at this URL.
+    pub async fn start_on(store: &str, toml: &str, defaults: Defaults) -> Self {
+        Self::start(&format!("[store]\nurl = \"{store}\"\n{toml}"), defaults).await
+    }
+
     /// As [`TestApp::start`], with a clock of the test's.
     pub async fn start_at(toml: &str, defaults: Defaults, clock: SharedClock) -> Self {
         let mut config = Config::from_toml(toml, defaults).unwrap();

@@ -11,6 +11,11 @@ use crate::support::client::{Call, IMPORT, TRANSFER};
 use crate::support::clock::TestClock;
 use crate::support::credentials::{app as app_entry, token, worker as worker_entry};
 
+every_store! {
+    tasks_of_tenants_and_types_outside_do_not_exist_for_a_worker,
+    a_tenant_reaches_no_task_of_another,
+}
+
 const REPORTS: [&str; 4] = [
     worker::COMPLETE,
     worker::FAIL,
@@ -125,15 +130,14 @@ async fn a_workers_token_is_good_until_it_expires() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn tasks_of_tenants_and_types_outside_do_not_exist_for_a_worker() {
+async fn tasks_of_tenants_and_types_outside_do_not_exist_for_a_worker(store: &str) {
     let toml = token("acme", "acme")
         + &token("umbrella", "umbrella")
         + &worker_entry("all", "all", "[\"*\"]")
         + &worker_entry("tenant", "tenant", "[\"acme\", \"initech\"]")
         + &worker_entry("imports", "imports", "[\"*\"]")
         + "task_types = [1]\n";
-    let app = TestApp::start(&toml, Defaults::Serve).await;
+    let app = TestApp::start_on(store, &toml, Defaults::Serve).await;
     let create = |tenant: &str, body: &str| app.create(body).bearer(tenant).send();
     let (theirs, transfer, import) = (
         create("umbrella", TRANSFER).await.task_id(),
@@ -177,10 +181,9 @@ async fn tasks_of_tenants_and_types_outside_do_not_exist_for_a_worker() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn a_tenant_reaches_no_task_of_another() {
+async fn a_tenant_reaches_no_task_of_another(store: &str) {
     let toml = token("one", "acme") + &token("two", "umbrella");
-    let app = TestApp::start(&toml, Defaults::Serve).await;
+    let app = TestApp::start_on(store, &toml, Defaults::Serve).await;
     let id = app.create(IMPORT).bearer("one").send().await.task_id();
     let of_tenants = |app: &TestApp| of_the_console(app, id).split_off(5);
     for call in of_tenants(&app) {

@@ -17,6 +17,15 @@ use crate::support::proxy::Proxy;
 use crate::support::until;
 use crate::support::wire::Wire;
 
+every_store! {
+    a_claim_tells_all_that_there_is_to_do,
+    a_worker_claims_only_what_its_credential_is_for,
+    a_claim_may_wait_longer_than_a_request_may_take,
+    nothing_is_promised_beyond_the_time_that_an_attempt_may_take,
+    a_lost_answer_comes_again_with_the_same_claim_id,
+    a_half_open_client_takes_nothing_and_holds_no_waiters_place,
+}
+
 /// A claim's body with an id of its own.
 fn body(more: Value) -> Value {
     let mut body = json!({"worker": "w1", "claimId": Uuid::new_v4().to_string()});
@@ -50,9 +59,8 @@ async fn claim_on_a_wire(app: &TestApp, body: &Value) -> Wire {
     wire
 }
 
-#[tokio::test]
-async fn a_claim_tells_all_that_there_is_to_do() {
-    let app = TestApp::dev().await;
+async fn a_claim_tells_all_that_there_is_to_do(store: &str) {
+    let app = TestApp::start_on(store, "", Defaults::Dev).await;
     let transfer = app.create(TRANSFER).send().await.task_id();
     let import = app
         .create(IMPORT)
@@ -89,13 +97,12 @@ async fn a_claim_tells_all_that_there_is_to_do() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn a_worker_claims_only_what_its_credential_is_for() {
+async fn a_worker_claims_only_what_its_credential_is_for(store: &str) {
     let toml = token("acme", "acme")
         + &token("umbrella", "umbrella")
         + &worker_entry("imports", "a-worker", "[\"acme\"]")
         + "task_types = [1]\n";
-    let app = TestApp::start(&toml, Defaults::Serve).await;
+    let app = TestApp::start_on(store, &toml, Defaults::Serve).await;
     app.create(TRANSFER).bearer("acme").send().await.task_id();
     app.create(IMPORT).bearer("umbrella").send().await.task_id();
     let own = app.create(IMPORT).bearer("acme").send().await.task_id();
@@ -113,10 +120,9 @@ async fn a_worker_claims_only_what_its_credential_is_for() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn a_claim_may_wait_longer_than_a_request_may_take() {
+async fn a_claim_may_wait_longer_than_a_request_may_take(store: &str) {
     let toml = "[server]\nrequest_timeout = \"1s\"\n";
-    let app = TestApp::start(toml, Defaults::Dev).await;
+    let app = TestApp::start_on(store, toml, Defaults::Dev).await;
     let begun = Instant::now();
     assert!(ids(&claim(&app, json!({"waitSeconds": 3})).await).is_empty());
     assert!(
@@ -137,18 +143,16 @@ async fn a_claim_may_wait_longer_than_a_request_may_take() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn nothing_is_promised_beyond_the_time_that_an_attempt_may_take() {
-    let app = TestApp::start("[tasks]\nattempt_timeout = \"1m\"\n", Defaults::Dev).await;
+async fn nothing_is_promised_beyond_the_time_that_an_attempt_may_take(store: &str) {
+    let app = TestApp::start_on(store, "[tasks]\nattempt_timeout = \"1m\"\n", Defaults::Dev).await;
     app.create(TRANSFER).send().await.task_id();
     let answer = claim(&app, json!({"leaseSeconds": 3600})).await;
     assert_eq!(answer.body["tasks"][0]["leaseSeconds"], 55);
     app.stop().await;
 }
 
-#[tokio::test]
-async fn a_lost_answer_comes_again_with_the_same_claim_id() {
-    let app = TestApp::dev().await;
+async fn a_lost_answer_comes_again_with_the_same_claim_id(store: &str) {
+    let app = TestApp::start_on(store, "", Defaults::Dev).await;
     let created = [
         app.create(TRANSFER).send().await.task_id(),
         app.create(TRANSFER).send().await.task_id(),
@@ -176,9 +180,8 @@ async fn a_lost_answer_comes_again_with_the_same_claim_id() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn a_half_open_client_takes_nothing_and_holds_no_waiters_place() {
-    let app = TestApp::dev().await;
+async fn a_half_open_client_takes_nothing_and_holds_no_waiters_place(store: &str) {
+    let app = TestApp::start_on(store, "", Defaults::Dev).await;
     let mut half_open = claim_on_a_wire(&app, &body(json!({"waitSeconds": 30}))).await;
     half_open.end_sending().await;
     let begun = Instant::now();

@@ -10,6 +10,11 @@ use crate::support::TestApp;
 use crate::support::client::{TRANSFER, USER};
 use crate::support::credentials::{app as app_entry, worker as worker_entry};
 
+every_store! {
+    every_attempt_and_every_action_is_told_with_who_it_was,
+    an_attempt_without_a_worker_is_told_too,
+}
+
 /// A list of the answer without its times, which are there.
 #[track_caller]
 fn without_times(list: &Value) -> Vec<Value> {
@@ -25,11 +30,10 @@ fn without_times(list: &Value) -> Vec<Value> {
     items
 }
 
-#[tokio::test]
-async fn every_attempt_and_every_action_is_told_with_who_it_was() {
+async fn every_attempt_and_every_action_is_told_with_who_it_was(store: &str) {
     let secret = "secret-of-the-console";
     let toml = app_entry("console", secret, "acme") + &worker_entry("dev", "a-worker", "[\"*\"]");
-    let app = TestApp::start(&toml, Defaults::Serve).await;
+    let app = TestApp::start_on(store, &toml, Defaults::Serve).await;
     let id = app
         .create(TRANSFER)
         .signed("console", secret)
@@ -94,9 +98,8 @@ async fn every_attempt_and_every_action_is_told_with_who_it_was() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn an_attempt_without_a_worker_is_told_too() {
-    let app = TestApp::dev().await;
+async fn an_attempt_without_a_worker_is_told_too(store: &str) {
+    let app = TestApp::start_on(store, "", Defaults::Dev).await;
     let id = app.create(TRANSFER).send().await.task_id();
     app.step(id, Step::Start).await;
     app.step(id, Step::Fail("18000205".parse().unwrap())).await;

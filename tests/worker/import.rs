@@ -1,12 +1,19 @@
 //! The users that an import could not take: written in pages, read in pages and as
 //! a file (`download`).
 
+use kootask::config::Defaults;
 use kootask::{tenant, worker};
 use serde_json::{Value, json};
 
 use super::{claim_of, path, report};
 use crate::support::TestApp;
 use crate::support::client::{Answer, IMPORT, TRANSFER};
+
+every_store! {
+    a_repeat_of_a_page_is_harmless_and_a_gap_is_409,
+    failures_are_read_page_by_page_of_one_attempt,
+    a_transfer_has_no_failed_users,
+}
 
 pub(super) fn row(number: usize) -> (String, String) {
     (format!("user-{number}"), format!("=cmd({number})"))
@@ -34,9 +41,8 @@ async fn read(app: &TestApp, id: i64, query: &str) -> Answer {
     app.read(&target).send().await
 }
 
-#[tokio::test]
-async fn a_repeat_of_a_page_is_harmless_and_a_gap_is_409() {
-    let app = TestApp::dev().await;
+async fn a_repeat_of_a_page_is_harmless_and_a_gap_is_409(store: &str) {
+    let app = TestApp::start_on(store, "", Defaults::Dev).await;
     let id = import(&app).await;
     for _ in 0..2 {
         assert_eq!(record(&app, id, 0, 3).await.body["next"], 3);
@@ -61,9 +67,8 @@ async fn a_repeat_of_a_page_is_harmless_and_a_gap_is_409() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn failures_are_read_page_by_page_of_one_attempt() {
-    let app = TestApp::dev().await;
+async fn failures_are_read_page_by_page_of_one_attempt(store: &str) {
+    let app = TestApp::start_on(store, "", Defaults::Dev).await;
     let id = import(&app).await;
     record(&app, id, 0, 5).await;
     let (mut names, mut query) = (Vec::new(), "?pageSize=2".to_owned());
@@ -110,9 +115,8 @@ async fn failures_are_read_page_by_page_of_one_attempt() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn a_transfer_has_no_failed_users() {
-    let app = TestApp::dev().await;
+async fn a_transfer_has_no_failed_users(store: &str) {
+    let app = TestApp::start_on(store, "", Defaults::Dev).await;
     let id = app.create(TRANSFER).send().await.task_id();
     app.apply(id, claim_of("dev")).await;
     for answer in [record(&app, id, 0, 1).await, read(&app, id, "").await] {

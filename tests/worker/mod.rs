@@ -1,5 +1,38 @@
 //! The calls of workers, and what tenants do to a task's life.
 
+/// Makes a test of each function, which takes the URL of a store, for each store.
+macro_rules! every_store {
+    ($($test:ident,)*) => {
+        mod memory {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    super::$test("memory:").await;
+                }
+            )*
+        }
+        mod sqlite {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    let folder = tempfile::tempdir().unwrap();
+                    let file = folder.path().join("kootask.db");
+                    super::$test(&format!("sqlite://{}", file.display())).await;
+                }
+            )*
+        }
+        mod postgres {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    let database = crate::support::postgres::TestDatabase::shared();
+                    super::$test(&database.url).await;
+                }
+            )*
+        }
+    };
+}
+
 mod access;
 mod bodies;
 mod claims;

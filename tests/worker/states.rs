@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kootask::config::Defaults;
 use kootask::task::attempt::Fence;
 use kootask::task::life_cycle::Command;
 use kootask::task::retry::RetryPolicy;
@@ -11,6 +12,14 @@ use serde_json::{Value, json};
 use super::{begun, claim_of, complete, path, report, status};
 use crate::support::TestApp;
 use crate::support::client::{Answer, TRANSFER};
+
+every_store! {
+    every_report_and_every_request_does_in_every_state_what_the_table_says,
+    a_refused_report_tells_in_both_languages_what_became_of_the_attempt,
+    a_refused_tenant_learns_the_state_of_the_task,
+    a_late_worker_does_not_end_the_attempt_of_another,
+    a_heartbeat_tells_of_each_task_whether_it_is_held,
+}
 
 /// How a task comes into a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,9 +100,8 @@ fn expected(state: State, doing: Doing) -> (u16, (u64, Option<&'static str>)) {
     (200, after)
 }
 
-#[tokio::test]
-async fn every_report_and_every_request_does_in_every_state_what_the_table_says() {
-    let app = TestApp::dev().await;
+async fn every_report_and_every_request_does_in_every_state_what_the_table_says(store: &str) {
+    let app = TestApp::start_on(store, "", Defaults::Dev).await;
     for state in [
         State::New,
         State::Waiting,
@@ -132,9 +140,8 @@ async fn every_report_and_every_request_does_in_every_state_what_the_table_says(
     app.stop().await;
 }
 
-#[tokio::test]
-async fn a_refused_report_tells_in_both_languages_what_became_of_the_attempt() {
-    let app = TestApp::dev().await;
+async fn a_refused_report_tells_in_both_languages_what_became_of_the_attempt(store: &str) {
+    let app = TestApp::start_on(store, "", Defaults::Dev).await;
     let superseded = begun(&app).await;
     let over = task_in(&app, State::Waiting).await;
     let ended = task_in(&app, State::Failed).await;
@@ -171,9 +178,8 @@ async fn a_refused_report_tells_in_both_languages_what_became_of_the_attempt() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn a_refused_tenant_learns_the_state_of_the_task() {
-    let app = TestApp::dev().await;
+async fn a_refused_tenant_learns_the_state_of_the_task(store: &str) {
+    let app = TestApp::start_on(store, "", Defaults::Dev).await;
     for (state, template, en) in [
         (
             State::New,
@@ -202,9 +208,8 @@ async fn a_refused_tenant_learns_the_state_of_the_task() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn a_late_worker_does_not_end_the_attempt_of_another() {
-    let app = TestApp::dev().await;
+async fn a_late_worker_does_not_end_the_attempt_of_another(store: &str) {
+    let app = TestApp::start_on(store, "", Defaults::Dev).await;
     let id = begun(&app).await;
     let lost = Command::LoseLease {
         fence: Fence::new(1),
@@ -225,9 +230,8 @@ async fn a_late_worker_does_not_end_the_attempt_of_another() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn a_heartbeat_tells_of_each_task_whether_it_is_held() {
-    let app = TestApp::dev().await;
+async fn a_heartbeat_tells_of_each_task_whether_it_is_held(store: &str) {
+    let app = TestApp::start_on(store, "", Defaults::Dev).await;
     let (held, flagged, superseded) = (begun(&app).await, begun(&app).await, begun(&app).await);
     let new = app.create(TRANSFER).send().await.task_id();
     act(&app, tenant::CANCEL, flagged).await;
