@@ -8,6 +8,7 @@ use std::process::Command;
 use crate::command::command;
 use crate::postgres::TestDatabase;
 use crate::request::Credential;
+use crate::service::{PROGRAM, service};
 use crate::{bare, single};
 
 /// The contender that the others are compared with; it is the first.
@@ -20,6 +21,8 @@ pub(crate) const SQLITE: &str = "c";
 pub(crate) const POSTGRES: &str = "d";
 /// What that is compared with: a statement for each create.
 pub(crate) const SINGLE: &str = "e";
+/// Another build of the service on SQLite, where one is named.
+pub(crate) const BEFORE: &str = "f";
 
 /// One server with the requests it is sent.
 pub(crate) struct Contender {
@@ -30,8 +33,11 @@ pub(crate) struct Contender {
     /// What its requests carry.
     pub(crate) credential: Credential,
     /// The command that starts it.
-    pub(crate) start: fn(&Place) -> io::Result<Command>,
+    pub(crate) start: Start,
 }
+
+/// Makes the command that starts a contender.
+type Start = Box<dyn Fn(&Place) -> io::Result<Command>>;
 
 /// Where one instance of a contender lives.
 pub(crate) struct Place {
@@ -43,68 +49,69 @@ pub(crate) struct Place {
     pub(crate) database: TestDatabase,
 }
 
-/// The contenders, in the order in which each round measures them.
-pub(crate) fn contenders() -> Vec<Contender> {
+impl Place {
+    /// A SQLite store in the directory.
+    fn sqlite(&self) -> String {
+        format!("sqlite://{}", self.directory.join("kootask.db").display())
+    }
+}
+
+/// The contenders, in the order in which each round measures them; the last one is
+/// `before`, another build of the program.
+pub(crate) fn contenders(before: Option<PathBuf>) -> Vec<Contender> {
+    let before = before.map(|program| Contender {
+        key: BEFORE,
+        name: "(c), of the build before",
+        credential: Credential::Signed,
+        start: Box::new(move |place| Ok(service(&program, place.listen, &place.sqlite()))),
+    });
+    let mut contenders = contenders_of_this_build();
+    contenders.extend(before);
+    contenders
+}
+
+fn contenders_of_this_build() -> Vec<Contender> {
     vec![
         Contender {
             key: LIMIT,
             name: "bare axum, JSON only",
             credential: Credential::Bearer,
-            start: |place| {
+            start: Box::new(|place| {
                 let mut command = command(std::env::current_exe()?);
                 command.arg(bare::SUBCOMMAND).arg(place.listen.to_string());
                 Ok(command)
-            },
+            }),
         },
         Contender {
             key: MEMORY,
             name: "kootask, bearer, memory",
             credential: Credential::Bearer,
-            start: |place| Ok(kootask(place, "memory:")),
+            start: Box::new(|place| Ok(service(PROGRAM, place.listen, "memory:"))),
         },
         Contender {
             key: SQLITE,
             name: "kootask, signed, SQLite",
             credential: Credential::Signed,
-            start: |place| {
-                let file = place.directory.join("kootask.db");
-                Ok(kootask(place, &format!("sqlite://{}", file.display())))
-            },
+            start: Box::new(|place| Ok(service(PROGRAM, place.listen, &place.sqlite()))),
         },
         Contender {
             key: POSTGRES,
             name: "kootask, signed, PostgreSQL",
             credential: Credential::Signed,
-            start: |place| Ok(kootask(place, &place.database.url)),
+            start: Box::new(|place| Ok(service(PROGRAM, place.listen, &place.database.url))),
         },
         Contender {
             key: SINGLE,
             name: "(d), an insert a request",
             credential: Credential::Signed,
-            start: |place| {
+            start: Box::new(|place| {
                 let mut command = command(std::env::current_exe()?);
                 command
                     .arg(single::SUBCOMMAND)
                     .arg(place.listen.to_string())
                     .arg(&place.database.url);
                 Ok(command)
-            },
+            }),
         },
     ]
-}
-
-/// The service as shipped, with a store of its own.
-fn kootask(place: &Place, store: &str) -> Command {
-    let mut command = command(env!("CARGO_BIN_EXE_kootask"));
-    command
-        .args([
-            "dev",
-            "--listen",
-            &place.listen.to_string(),
-            "--progress",
-            "manual",
-        ])
-        .args(["--store", store])
-        .current_dir(&place.directory);
-    command
 }

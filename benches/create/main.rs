@@ -9,7 +9,11 @@
 //! ```text
 //! cargo bench --bench create               # about three minutes
 //! cargo bench --bench create -- --smoke    # does the harness work?
+//! cargo bench --bench create -- --before target/before/kootask
 //! ```
+//!
+//! With `--before`, another build of the program is measured in the same rounds: what a
+//! change costs.
 //!
 //! `KOOTASK_BENCH_SECONDS` (4) is the length of a measured window and
 //! `KOOTASK_BENCH_ROUNDS` (3) the number of rounds. Speed is no test: the exit
@@ -40,12 +44,14 @@ mod postgres;
 mod process;
 mod report;
 mod request;
+#[path = "../service/mod.rs"]
+mod service;
 mod single;
 
 use std::env;
 use std::error::Error;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
@@ -88,15 +94,23 @@ struct Settings {
     warm_up: Duration,
     window: Duration,
     rounds: usize,
+    /// Another build of the program to measure beside this one.
+    before: Option<PathBuf>,
 }
 
 impl Settings {
     /// From the command line and the environment.
     fn read(arguments: &[String]) -> Result<Self, Box<dyn Error>> {
         let mut smoke = false;
-        for argument in arguments {
+        let mut before = None;
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--smoke" => smoke = true,
+                "--before" => {
+                    let program = arguments.next().ok_or("which program was before?")?;
+                    before = Some(fs::canonicalize(program)?);
+                }
                 // What cargo passes to every bench.
                 "--bench" => {}
                 other => return Err(format!("no such argument: {other}").into()),
@@ -107,6 +121,7 @@ impl Settings {
                 warm_up: Duration::from_millis(200),
                 window: Duration::from_millis(300),
                 rounds: 1,
+                before,
             });
         }
         let seconds: f64 = from_environment("KOOTASK_BENCH_SECONDS", 4.0)?;
@@ -118,6 +133,7 @@ impl Settings {
             warm_up: Duration::from_secs(1),
             window: Duration::from_secs_f64(seconds),
             rounds,
+            before,
         })
     }
 }
@@ -149,7 +165,7 @@ fn bench(settings: &Settings) -> Result<(), Box<dyn Error>> {
     );
 
     let database = warm_server();
-    let contenders = contender::contenders();
+    let contenders = contender::contenders(settings.before.clone());
     let mut all = Vec::new();
     for connections in CONNECTIONS {
         match series(

@@ -1,6 +1,6 @@
 //! The figures of a run, and how they compare with the bars.
 
-use crate::contender::{Contender, LIMIT, MEMORY, POSTGRES, SINGLE, SQLITE};
+use crate::contender::{BEFORE, Contender, LIMIT, MEMORY, POSTGRES, SINGLE, SQLITE};
 use crate::figures::{median, megabytes};
 use crate::process::{Memory, Window};
 
@@ -169,7 +169,7 @@ impl Bar {
 const THROUGHPUT: &str = "throughput, of OTHER";
 const P99: &str = "p99, of OTHER";
 
-const BARS: [Bar; 9] = [
+const BARS: [Bar; 11] = [
     Bar {
         contender: MEMORY,
         against: LIMIT,
@@ -250,6 +250,24 @@ const BARS: [Bar; 9] = [
         connections: &[64, 256],
         floor: 0.5,
         aim: 0.4,
+    },
+    Bar {
+        contender: SQLITE,
+        against: BEFORE,
+        what: THROUGHPUT,
+        figure: |own, before| own.ratio(before, throughput),
+        connections: &[64, 256],
+        floor: 0.97,
+        aim: 1.0,
+    },
+    Bar {
+        contender: SQLITE,
+        against: BEFORE,
+        what: "server CPU a request, of OTHER",
+        figure: |own, before| own.ratio(before, server_cpu),
+        connections: &[64, 256],
+        floor: 1.03,
+        aim: 1.0,
     },
 ];
 

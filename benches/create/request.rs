@@ -8,16 +8,14 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit, Mac};
+use kootask::auth::stand_in::{APP_ID, APP_SECRET};
 use rand::Rng;
 use sha2::{Digest, Sha256};
 
 use crate::bare::CREATE_PATH;
 
-/// The token that the stand-in (`kootask dev`) takes at its word.
+/// A token that is taken at its word.
 const TOKEN: &str = "bench-token";
-/// The app that `kootask dev` knows, and its secret.
-pub(crate) const APP_ID: &str = "kootask-dev";
-pub(crate) const APP_SECRET: &str = "kootask-dev-secret";
 /// The acting user.
 const USER: &str = "1505084218764547200";
 /// The recipient, in every body the same.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleResult};
 use futures_util::future::BoxFuture;
 use kootask::app::App;
-use kootask::auth::stand_in;
+use kootask::auth::stand_in::{self, APP_ID, APP_SECRET};
 use kootask::config::{AppConfig, Config, Defaults};
 use kootask::server::{Server, Timing};
 use kootask::store::{self, StoreUrl};
@@ -28,8 +28,6 @@ use kootask::task::scope::Target;
 use kootask::task::{Identifier, NewTask, Task, TaskId, TaskParameters, TenantId};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Row};
-
-use crate::request::{APP_ID, APP_SECRET};
 
 /// The hidden subcommand; its arguments are the address to listen on and the
 /// URL of the database.

@@ -1,7 +1,6 @@
 //! What one caller at full speed costs another: the reads of a modest caller, one
 //! at a time, alone and beside a greedy one, each with a credential of its own.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,11 +12,11 @@ use sha2::{Digest, Sha256};
 
 use crate::Settings;
 use crate::client::Client;
-use crate::command::command;
 use crate::fill;
 use crate::operation::OPERATIONS;
 use crate::population::Population;
 use crate::process::Server;
+use crate::service::{PROGRAM, service};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -67,28 +66,16 @@ pub(crate) fn bench(settings: &Settings, stores: &Path) -> Result<()> {
 
 /// The service, with a credential for each caller.
 fn start(database: &Path, folder: &Path) -> Result<Server> {
-    let config = folder.join("fairness.toml");
-    let entry = |token: &str| {
-        let digest = hex::encode(Sha256::digest(token));
-        format!(
-            "[[auth.tokens]]\ntoken_sha256 = \"{digest}\"\ntenant_id = \"{}\"\n",
-            stand_in::TENANT
-        )
-    };
-    fs::write(&config, entry(MODEST) + &entry(GREEDY))?;
+    let store = format!("sqlite://{}", database.display());
     Server::start(&folder.join("fairness.log"), |listen| {
-        let mut command = command(env!("CARGO_BIN_EXE_kootask"));
-        command
-            .args([
-                "dev",
-                "--listen",
-                &listen.to_string(),
-                "--progress",
-                "manual",
-            ])
-            .arg("--config")
-            .arg(&config)
-            .args(["--store", &format!("sqlite://{}", database.display())]);
+        let mut command = service(PROGRAM, listen, &store);
+        for (place, token) in [MODEST, GREEDY].into_iter().enumerate() {
+            let entry = format!("KOOTASK__AUTH__TOKENS__{place}__");
+            let digest = hex::encode(Sha256::digest(token));
+            command
+                .env(entry.clone() + "TOKEN_SHA256", digest)
+                .env(entry + "TENANT_ID", stand_in::TENANT);
+        }
         Ok(command)
     })
 }

@@ -41,6 +41,8 @@ mod process;
 #[allow(dead_code, reason = "shared")]
 #[path = "../create/request.rs"]
 mod request;
+#[path = "../service/mod.rs"]
+mod service;
 
 mod client;
 mod fairness;
@@ -60,12 +62,12 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use client::Client;
-use command::command;
 use fill::Filled;
 use load::Plan;
 use operation::OPERATIONS;
 use process::{Memory, Server, Window};
 use request::Credential;
+use service::{PROGRAM, service};
 
 /// The connections of the creates.
 const CREATE_CONNECTIONS: usize = 64;
@@ -225,20 +227,8 @@ impl Contender {
         let log: PathBuf = logs.join(format!("{}.log", filled.population.tasks));
         let mut started = Instant::now();
         let server = Server::start(&log, |listen| {
-            let mut command = command(env!("CARGO_BIN_EXE_kootask"));
-            command
-                .args([
-                    "dev",
-                    "--listen",
-                    &listen.to_string(),
-                    "--progress",
-                    "manual",
-                ])
-                .args([
-                    "--store",
-                    &format!("sqlite://{}", filled.database.display()),
-                ])
-                .current_dir(logs);
+            let store = format!("sqlite://{}", filled.database.display());
+            let command = service(PROGRAM, listen, &store);
             started = Instant::now();
             Ok(command)
         })?;

@@ -48,6 +48,8 @@ mod process;
 #[allow(dead_code, reason = "it is the create bench's")]
 #[path = "../create/request.rs"]
 mod request;
+#[path = "../service/mod.rs"]
+mod service;
 mod waiting;
 mod workers;
 
@@ -55,13 +57,14 @@ use std::env;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use load::Plan;
 use postgres::{PostgresServer, TestDatabase};
 use process::Server;
 use request::Credential;
+use service::{PROGRAM, service};
 
 /// Tasks that wait for a worker, so that no claim comes back empty.
 const BACKLOG: u64 = 2000;
@@ -221,18 +224,8 @@ fn start(folder: &Path, store: &str, database: &TestDatabase) -> Result<Server, 
         _ => database.url.clone(),
     };
     Server::start(&folder.join("log"), |listen: SocketAddr| {
-        let mut command: Command = command::command(env!("CARGO_BIN_EXE_kootask"));
-        command
-            .args([
-                "dev",
-                "--listen",
-                &listen.to_string(),
-                "--progress",
-                "manual",
-            ])
-            .args(["--store", &url])
-            .env("RUST_LOG", "warn")
-            .current_dir(folder);
+        let mut command = service(PROGRAM, listen, &url);
+        command.env("RUST_LOG", "warn");
         Ok(command)
     })
 }
