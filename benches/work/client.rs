@@ -32,14 +32,25 @@ impl Client {
         })
     }
 
-    /// Creates a task; its id.
+    /// Creates a transfer; its id.
     pub(crate) fn create(&mut self) -> Result<String, Box<dyn Error>> {
         self.created += 1;
+        let source = format!("{}-{}", Uuid::new_v4().simple(), self.created);
+        self.create_of(&json!({"srcUserId": source, "dstUserId": "recipient"}))
+    }
+
+    /// Creates a batch import; its id.
+    pub(crate) fn create_import(&mut self) -> Result<String, Box<dyn Error>> {
+        let result = Uuid::new_v4().to_string();
+        self.create_of(&json!({
+            "taskType": 1, "resultId": result, "orgId": "o", "orgUserId": "u",
+        }))
+    }
+
+    fn create_of(&mut self, body: &Value) -> Result<String, Box<dyn Error>> {
         let date = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
         let headers = format!("X-User-Id: bench\r\nX-Date: {date}\r\n");
-        let source = format!("{}-{}", Uuid::new_v4().simple(), self.created);
-        let body = json!({"srcUserId": source, "dstUserId": "recipient"});
-        let answer = self.post(CREATE_PATH, &headers, &body)?;
+        let answer = self.post(CREATE_PATH, &headers, body)?;
         Ok(answer["taskId"].as_str().ok_or("no task id")?.to_owned())
     }
 

@@ -7,7 +7,7 @@
 //! absolute figures belong to the machine.
 //!
 //! ```text
-//! cargo bench --bench work               # about ten minutes
+//! cargo bench --bench work               # about fifteen minutes, 8 GB of disk
 //! cargo bench --bench work -- --smoke    # does the harness work?
 //! ```
 //!
@@ -26,6 +26,7 @@
 #[allow(dead_code, reason = "of the bare server the path alone is needed")]
 #[path = "../create/bare.rs"]
 mod bare;
+mod claims;
 mod client;
 #[path = "../../tests/support/command.rs"]
 mod command;
@@ -60,6 +61,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use claims::Amounts;
 use load::Plan;
 use postgres::{PostgresServer, TestDatabase};
 use process::Server;
@@ -103,6 +105,7 @@ struct Settings {
     rounds: usize,
     /// Tasks that are waited for.
     waits: usize,
+    claims: Amounts,
 }
 
 fn settings(arguments: &[String]) -> Result<Settings, Box<dyn Error>> {
@@ -116,12 +119,22 @@ fn settings(arguments: &[String]) -> Result<Settings, Box<dyn Error>> {
             window: Duration::from_millis(300),
             rounds: 1,
             waits: 20,
+            claims: Amounts {
+                ended: [100, 1000],
+                claims: 10,
+                under_snapshot: 2000,
+            },
         }),
         [] => Ok(Settings {
             warm_up: Duration::from_secs(1),
             window: Duration::from_secs_f64(number("KOOTASK_BENCH_SECONDS", 4.0)?),
             rounds: number("KOOTASK_BENCH_ROUNDS", 3.0)? as usize,
             waits: 500,
+            claims: Amounts {
+                ended: [10_000, 10_000_000],
+                claims: 2000,
+                under_snapshot: 200_000,
+            },
         }),
         [other, ..] => Err(format!("no such argument: {other}").into()),
     }
@@ -190,6 +203,10 @@ fn bench(settings: Settings) -> Result<(), Box<dyn Error>> {
             }
         }
     }
+    println!();
+    claims::while_drained(directory.path(), &database, settings)?;
+    claims::among_ended(directory.path(), &database, settings.claims)?;
+    claims::under_snapshot(directory.path(), &database, settings.claims)?;
     println!(
         "\nfrom a create's answer to the waiting claim's, of {} tasks",
         settings.waits
