@@ -176,8 +176,8 @@ impl App {
                 Arc::clone(&repository),
                 Arc::new(directory),
                 config.tasks.policy(),
-            )
-            .observed_by(ops.tasks()),
+                ops.tasks(),
+            ),
             authenticator,
             stand_in: None,
             limiter: Arc::new(Limiter::new(

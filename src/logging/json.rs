@@ -45,7 +45,9 @@ where
         writer.write_str("\",\"level\":\"")?;
         writer.write_str(event.metadata().level().as_str())?;
         // A target is a path of Rust's, or a text of ours.
-        write!(writer, "\",\"target\":\"{}\"", event.metadata().target())?;
+        writer.write_str("\",\"target\":\"")?;
+        writer.write_str(event.metadata().target())?;
+        writer.write_char('"')?;
         let mut fields = Fields::new(writer, ",");
         event.record(&mut fields);
         fields.outcome?;
@@ -161,9 +163,15 @@ impl<'a> Fields<'a> {
         // A field's name is a Rust identifier.
         let name = field.name();
         if self.outcome.is_ok() && self.takes(name.len().saturating_add(FORM)) {
-            let (writer, separator) = (&mut self.writer, self.separator);
-            self.outcome = write!(writer, "{separator}\"{name}\":").and_then(|()| value(self));
+            self.outcome = self.name(name).and_then(|()| value(self));
         }
+    }
+
+    fn name(&mut self, name: &str) -> fmt::Result {
+        self.writer.write_str(self.separator)?;
+        self.writer.write_char('"')?;
+        self.writer.write_str(name)?;
+        self.writer.write_str("\":")
     }
 
     fn text(&mut self, value: impl FnOnce(&mut Text<'_, 'a>) -> fmt::Result) -> fmt::Result {

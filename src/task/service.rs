@@ -9,7 +9,7 @@ use super::idempotency::Idempotency;
 use super::import::{ImportFailure, ImportResult};
 use super::life_cycle::Command;
 use super::list::Page;
-use super::observer::{CreateOutcome, TaskObserver, nobody};
+use super::observer::{CreateOutcome, TaskObserver};
 use super::repository::{ApplyError, Created, StoreError, TaskRepository};
 use super::retry::RetryPolicy;
 use super::scope::Target;
@@ -23,7 +23,11 @@ pub trait UserNames: Send + Sync + 'static {
 
 /// Tasks in a repository, named by a directory. Cheap to clone.
 #[derive(Clone)]
-pub struct TaskService {
+pub struct TaskService(Arc<Parts>);
+
+/// What a service is made of. Each request clones the service: that touches one
+/// count of references, not three.
+struct Parts {
     repository: Arc<dyn TaskRepository>,
     names: Arc<dyn UserNames>,
     attempts: RetryPolicy,
@@ -65,33 +69,27 @@ pub enum CreateError {
 }
 
 impl TaskService {
-    /// A service over `repository`; `names` knows the users, and `attempts` are the
-    /// limits of every task.
+    /// A service over `repository`; `names` knows the users, `attempts` are the
+    /// limits of every task, and `observer` is told of each request to create one.
     #[must_use]
     pub fn new(
         repository: Arc<dyn TaskRepository>,
         names: Arc<dyn UserNames>,
         attempts: RetryPolicy,
+        observer: Arc<dyn TaskObserver>,
     ) -> Self {
-        Self {
+        Self(Arc::new(Parts {
             repository,
             names,
             attempts,
-            observer: nobody(),
-        }
-    }
-
-    /// The same service, which tells `observer` of each request to create a task.
-    #[must_use]
-    pub fn observed_by(mut self, observer: Arc<dyn TaskObserver>) -> Self {
-        self.observer = observer;
-        self
+            observer,
+        }))
     }
 
     /// The limits of attempts, to make commands by.
     #[must_use]
-    pub const fn attempts(&self) -> RetryPolicy {
-        self.attempts
+    pub fn attempts(&self) -> RetryPolicy {
+        self.0.attempts
     }
 
     /// Creates `task`, or finds the one that the same request created before.
@@ -109,8 +107,8 @@ impl TaskService {
         idempotency: Option<Idempotency>,
     ) -> Result<CreatedTask, CreateError> {
         let task_type = task.parameters.task_type();
-        let created = self.repository.create(task, idempotency).await?;
-        self.observer.created(
+        let created = self.0.repository.create(task, idempotency).await?;
+        self.0.observer.created(
             task_type,
             match created {
                 Created::New(_) => CreateOutcome::New,
@@ -137,7 +135,7 @@ impl TaskService {
     ///
     /// [`StoreError`], as of every read.
     pub async fn find(&self, tenant: &TenantId, id: TaskId) -> Result<Option<Task>, StoreError> {
-        self.repository.find(tenant, id).await
+        self.0.repository.find(tenant, id).await
     }
 
     /// A page of the tenant's tasks.
@@ -146,7 +144,7 @@ impl TaskService {
     ///
     /// As [`TaskService::find`].
     pub async fn list(&self, tenant: &TenantId, page: Page) -> Result<Vec<Task>, StoreError> {
-        self.repository.list(tenant, page).await
+        self.0.repository.list(tenant, page).await
     }
 
     /// The tenant's task of this id, with what happened to it.
@@ -159,10 +157,10 @@ impl TaskService {
         tenant: &TenantId,
         id: TaskId,
     ) -> Result<Option<(Task, History)>, StoreError> {
-        let Some(task) = self.repository.find(tenant, id).await? else {
+        let Some(task) = self.0.repository.find(tenant, id).await? else {
             return Ok(None);
         };
-        let history = self.repository.history(&task).await?;
+        let history = self.0.repository.history(&task).await?;
         Ok(Some((task, history)))
     }
 
@@ -178,7 +176,7 @@ impl TaskService {
         from: u64,
         limit: u32,
     ) -> Result<Vec<ImportFailure>, StoreError> {
-        self.repository.failures(task, from, limit).await
+        self.0.repository.failures(task, from, limit).await
     }
 
     /// What a batch import has done so far: this one, or the newest that the
@@ -194,8 +192,8 @@ impl TaskService {
         id: Option<TaskId>,
     ) -> Result<ImportResult, ImportResultError> {
         let task = match id {
-            Some(id) => self.repository.find(tenant, id).await?,
-            None => self.repository.newest_import(tenant, user).await?,
+            Some(id) => self.0.repository.find(tenant, id).await?,
+            None => self.0.repository.newest_import(tenant, user).await?,
         };
         let task = task.ok_or(ImportResultError::NoTask)?;
         match task.parameters.task_type() {
@@ -220,7 +218,7 @@ impl TaskService {
         tenant: &TenantId,
         src_user_id: &Identifier,
     ) -> Result<Option<Identifier>, StoreError> {
-        let transfer = self.repository.newest_transfer(tenant, src_user_id).await?;
+        let transfer = self.0.repository.newest_transfer(tenant, src_user_id).await?;
         Ok(transfer.and_then(|task| match task.parameters {
             TaskParameters::Transfer { dst_user_id, .. } => Some(dst_user_id),
             TaskParameters::BatchImport { .. } => None,
@@ -235,7 +233,7 @@ impl TaskService {
     ///
     /// [`ApplyError`].
     pub async fn apply(&self, target: Target, command: Command) -> Result<Task, ApplyError> {
-        self.repository.apply(target, command).await
+        self.0.repository.apply(target, command).await
     }
 
     /// Starts tasks that are due; waits for the first if there is none.
@@ -246,7 +244,7 @@ impl TaskService {
     ///
     /// [`ClaimError`].
     pub async fn claim(&self, request: ClaimRequest) -> Result<Vec<Task>, ClaimError> {
-        self.repository.claim(request).await
+        self.0.repository.claim(request).await
     }
 
     /// A task's name: that of its source user, or the user's id; of an import,
@@ -264,6 +262,6 @@ impl TaskService {
     /// A user's name, where the directory knows it.
     #[must_use]
     pub fn user_name(&self, user_id: &Identifier) -> Option<String> {
-        self.names.name(user_id)
+        self.0.names.name(user_id)
     }
 }
