@@ -51,6 +51,8 @@ const RESERVED_FILES: u64 = 160;
 /// A listening socket.
 pub(super) struct Listener {
     socket: TcpListener,
+    /// Whether another process keeps the socket open, for whoever comes after.
+    is_inherited: bool,
     timing: Timing,
     places: Arc<Places>,
     refused: Arc<AtomicU64>,
@@ -97,19 +99,20 @@ impl Listener {
         };
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        Ok(Self::of(socket.listen(BACKLOG)?.into_std()?, timing))
+        Ok(Self::of(socket.listen(BACKLOG)?.into_std()?, false, timing))
     }
 
     /// Takes a socket that another process has made, and that goes on without this
     /// one.
     pub(super) fn inherit(socket: TcpListener, timing: Timing) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self::of(socket, timing))
+        Ok(Self::of(socket, true, timing))
     }
 
-    fn of(socket: TcpListener, timing: Timing) -> Self {
+    fn of(socket: TcpListener, is_inherited: bool, timing: Timing) -> Self {
         Self {
             socket,
+            is_inherited,
             timing,
             places: Arc::new(Places::new(most_connections())),
             refused: Arc::default(),
@@ -155,7 +158,11 @@ impl Listener {
                 () = hurry => {}
             }
         }
-        drop(listener);
+        if self.is_inherited {
+            drop(listener);
+        } else {
+            shared.accept_the_last(listener, &service)?;
+        }
         let begun = Instant::now();
         let grace = self.timing.shutdown_grace;
         shared.connections.drain(&shared.tasks, grace).await;
@@ -193,6 +200,27 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// Accepts what the kernel has taken in already: closing the socket would reset
+    /// it, and with it the request that its client may have sent.
+    fn accept_the_last<S: HttpService<RequestBody>>(
+        self: &Arc<Self>,
+        listener: tokio::net::TcpListener,
+        service: &S,
+    ) -> io::Result<()> {
+        let listener = listener.into_std()?;
+        for _ in 0..=BACKLOG {
+            match listener.accept() {
+                Ok((stream, address)) => {
+                    stream.set_nonblocking(true)?;
+                    self.admit(TcpStream::from_std(stream)?, address, service);
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(_) => break,
+            }
+        }
+        Ok(())
     }
 
     /// Gives a connection its place and its task, or refuses it.

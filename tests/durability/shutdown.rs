@@ -1,7 +1,13 @@
 //! SIGTERM and SIGINT: what was accepted is finished, nothing holds the exit up.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kootask::app::App;
+use kootask::config::{Config, Defaults};
+use kootask::server::{Server, Timing};
+use kootask::task::clock::SystemClock;
 use kootask::worker;
 use serde_json::json;
 use uuid::Uuid;
@@ -13,7 +19,7 @@ use crate::support::client::TRANSFER;
 use crate::support::http2;
 use crate::support::process::TestProcess;
 use crate::support::until;
-use crate::support::wire::{Wire, create_head, transfer_from};
+use crate::support::wire::{Wire, create_head, create_request, transfer_from};
 
 async fn requests_in_flight_are_answered_after(signal: &str) {
     let place = Place::new();
@@ -67,6 +73,22 @@ async fn requests_in_flight_are_answered_after_sigterm() {
 #[tokio::test]
 async fn requests_in_flight_are_answered_after_sigint() {
     requests_in_flight_are_answered_after("INT").await;
+}
+
+/// Closing a listening socket resets what waits to be accepted: a proxy that has
+/// sent its request there by then would answer 502.
+#[tokio::test]
+async fn a_request_whose_connection_waits_to_be_accepted_is_answered() {
+    let config = Config::from_toml("[store]\nurl = 'memory:'", Defaults::Dev).unwrap();
+    let app = App::build(&config, Arc::new(SystemClock)).await.unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let server = Server::bind(app, address, Timing::default()).unwrap();
+    let body = transfer_from("waiting");
+    let mut wire = Wire::connect(server.address().unwrap()).await;
+    wire.send(create_request("", &body)).await.unwrap();
+    let asked_to_stop = || std::future::ready(());
+    server.run(asked_to_stop(), asked_to_stop()).await.unwrap();
+    assert_eq!(wire.reply().await.status, 200);
 }
 
 #[tokio::test]
