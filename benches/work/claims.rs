@@ -61,7 +61,7 @@ pub(crate) fn among_ended(
             start(&folder, store, &own)?.stop()?;
             if store == "SQLite" {
                 let file = rusqlite::Connection::open(folder.join("kootask.db"))?;
-                file.execute(ENDED_SQLITE, rusqlite::params![ended, TENANT])?;
+                file.execute(ENDED_SQLITE, rusqlite::params![ended.cast_signed(), TENANT])?;
             } else {
                 own.sql(&format!(
                     "INSERT INTO task (node, id, tenant_id, user_id, task_type, status, locale,
@@ -140,7 +140,8 @@ pub(crate) fn under_snapshot(
                 _ => None,
             };
             if let Some(part) = part {
-                record(&mut part.lock().map_err(|_| "a thread panicked")?, took)?;
+                let mut times = part.lock().map_err(|_| "a thread panicked")?;
+                record(&mut times, took)?;
             }
             for (id, fence) in given {
                 client.complete(&id, fence)?;
@@ -148,8 +149,8 @@ pub(crate) fn under_snapshot(
         }
         Ok(())
     };
+    let told = |error: Box<dyn Error>| error.to_string();
     thread::scope(|scope| {
-        let told = |error: Box<dyn Error>| error.to_string();
         let creators = (0..CREATORS).map(|_| scope.spawn(|| create().map_err(told)));
         let workers = (0..WORKERS).map(|_| scope.spawn(|| work().map_err(told)));
         let threads: Vec<_> = creators.chain(workers).collect();

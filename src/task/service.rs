@@ -200,6 +200,7 @@ impl TaskService {
             TaskType::BatchImport => Ok(ImportResult {
                 counts: task.counts,
                 failures: self
+                    .0
                     .repository
                     .failures(&task, 0, ImportResult::MAX_FAILURES)
                     .await?,
@@ -218,7 +219,11 @@ impl TaskService {
         tenant: &TenantId,
         src_user_id: &Identifier,
     ) -> Result<Option<Identifier>, StoreError> {
-        let transfer = self.0.repository.newest_transfer(tenant, src_user_id).await?;
+        let transfer = self
+            .0
+            .repository
+            .newest_transfer(tenant, src_user_id)
+            .await?;
         Ok(transfer.and_then(|task| match task.parameters {
             TaskParameters::Transfer { dst_user_id, .. } => Some(dst_user_id),
             TaskParameters::BatchImport { .. } => None,
