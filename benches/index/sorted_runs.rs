@@ -18,9 +18,7 @@ pub(crate) struct SortedRuns {
 
 impl SortedRuns {
     pub(crate) fn open(path: &Path) -> Result<Self, Box<dyn Error>> {
-        tokio::runtime::Builder::new_current_thread()
-            .build()?
-            .block_on(sqlite::migrate(path))?;
+        sqlite::migrate(path)?;
         let connection = Connection::open(path)?;
         set_up(&connection)?;
         Ok(Self {

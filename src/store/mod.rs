@@ -14,6 +14,7 @@ mod url;
 
 use std::sync::Arc;
 
+use deadpool::managed::{PoolError, TimeoutType};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -53,7 +54,7 @@ pub async fn open(
 pub async fn migrate(url: &StoreUrl) -> Result<Option<Migrated>, OpenError> {
     Ok(match url {
         StoreUrl::Memory => None,
-        StoreUrl::Sqlite(path) => Some(sqlite::migrate(path).await?),
+        StoreUrl::Sqlite(path) => Some(sqlite::migrate(path)?),
         StoreUrl::Postgres(url) => Some(postgres::migrate(url).await?),
     })
 }
@@ -69,11 +70,12 @@ pub enum OpenError {
     Postgres(#[from] postgres::OpenError),
 }
 
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
+impl From<PoolError<StoreError>> for StoreError {
+    fn from(error: PoolError<StoreError>) -> Self {
         match error {
-            sqlx::Error::PoolTimedOut => Self::Overloaded,
-            sqlx::Error::PoolClosed => Self::Closed,
+            PoolError::Timeout(TimeoutType::Wait) => Self::Overloaded,
+            PoolError::Backend(error) => error,
+            PoolError::Closed => Self::Closed,
             error => Self::failed(error),
         }
     }

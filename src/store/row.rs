@@ -357,14 +357,14 @@ pub(super) const MOST_OF_HISTORY: i64 = 1000;
 /// The columns of `attempt`, in the order of [`AttemptRow::COLUMNS`].
 #[derive(sqlx::FromRow)]
 pub(super) struct AttemptRow {
-    task_id: i64,
-    fence: i64,
-    worker: String,
-    holder: String,
-    started_at: i64,
-    ended_at: i64,
-    how: i64,
-    code: Option<String>,
+    pub(super) task_id: i64,
+    pub(super) fence: i64,
+    pub(super) worker: String,
+    pub(super) holder: String,
+    pub(super) started_at: i64,
+    pub(super) ended_at: i64,
+    pub(super) how: i64,
+    pub(super) code: Option<String>,
 }
 
 impl AttemptRow {
@@ -395,11 +395,11 @@ impl AttemptRow {
 /// The columns of `action`, in the order of [`ActionRow::COLUMNS`].
 #[derive(sqlx::FromRow)]
 pub(super) struct ActionRow {
-    task_id: i64,
-    at: i64,
-    kind: i64,
-    credential: Option<String>,
-    user_id: String,
+    pub(super) task_id: i64,
+    pub(super) at: i64,
+    pub(super) kind: i64,
+    pub(super) credential: Option<String>,
+    pub(super) user_id: String,
 }
 
 impl ActionRow {

@@ -7,9 +7,7 @@
 //! the schema can tell, and a rolling upgrade can be stopped and turned back: expand
 //! the schema (`since` the version before), deploy, contract it with a later version.
 
-use sqlx::migrate::{Migrate, MigrateError, Migrator};
-use sqlx::postgres::PgConnection;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::migrate::{MigrateError, Migrator};
 
 /// Why a schema is not what this program needs.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +52,20 @@ pub enum SchemaError {
         /// A table or the like.
         table: String,
     },
-    /// The schema cannot be read or migrated.
+    /// The schema of a PostgreSQL database cannot be read or migrated.
     #[error("{}", in_words(.0))]
-    Failed(#[from] sqlx::Error),
+    Postgres(#[from] sqlx::Error),
+    /// The schema of a SQLite database cannot be read or migrated.
+    #[error("the database says: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A migration of a SQLite database failed.
+    #[error("migration {version} failed: the database says: {error}")]
+    Migration {
+        /// The version of the migration.
+        version: i64,
+        /// Why.
+        error: rusqlite::Error,
+    },
 }
 
 /// An error for whoever runs the program: as sqlx says it, it ends in the line of
@@ -77,11 +86,11 @@ fn in_words(error: &sqlx::Error) -> String {
 
 impl From<MigrateError> for SchemaError {
     fn from(error: MigrateError) -> Self {
-        Self::Failed(error.into())
+        Self::Postgres(error.into())
     }
 }
 
-/// A schema that is up to date.
+/// A schema that is up to date, or about to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migrated {
     /// The version that it had before; 0 where there was none.
@@ -90,31 +99,16 @@ pub struct Migrated {
     pub to: i64,
 }
 
-/// The table of the versions that were applied; sqlx's own.
-const VERSIONS: &str = "_sqlx_migrations";
+/// The table of the migrations that a database has had; sqlx's own.
+pub(super) const VERSIONS: &str = "_sqlx_migrations";
 
-/// What databases say where a table does not exist: PostgreSQL, and SQLite of
-/// every statement that it does not understand.
-const NO_TABLE: [&str; 2] = ["42P01", "1"];
-
-/// A connection whose migrations can be listed with their names.
-pub(super) trait SchemaConnection: Migrate {
-    /// The versions that were applied, each with the words of its name.
-    fn names(&mut self) -> impl Future<Output = sqlx::Result<Vec<(i64, String)>>> + Send;
-}
-
-const NAMES: &str = "SELECT version, description FROM _sqlx_migrations";
-
-impl SchemaConnection for SqliteConnection {
-    async fn names(&mut self) -> sqlx::Result<Vec<(i64, String)>> {
-        sqlx::query_as(NAMES).fetch_all(self).await
-    }
-}
-
-impl SchemaConnection for PgConnection {
-    async fn names(&mut self) -> sqlx::Result<Vec<(i64, String)>> {
-        sqlx::query_as(NAMES).fetch_all(self).await
-    }
+/// A migration that a database has had: a row of [`VERSIONS`].
+#[derive(sqlx::FromRow)]
+pub(super) struct Applied {
+    pub(super) version: i64,
+    /// The words of its name.
+    pub(super) description: String,
+    pub(super) checksum: Vec<u8>,
 }
 
 /// The newest version that a program must know to run on a schema with this
@@ -129,42 +123,22 @@ fn oldest(version: i64, name: &str) -> i64 {
     }
 }
 
-/// Sees to it that the schema is up to date: where it is behind, by `run`, which
-/// runs the migrations and keeps others from doing so at the same time, or not
-/// at all unless it may be migrated.
-pub(super) async fn prepare<C: SchemaConnection>(
-    connection: &mut C,
+/// What is to be made of a schema that has had these migrations: where it is
+/// behind, what this program needs, if it may be migrated.
+pub(super) fn plan(
+    applied: &[Applied],
     migrations: &Migrator,
     migrate: bool,
-    run: impl AsyncFnOnce(&mut C) -> Result<(), SchemaError>,
 ) -> Result<Migrated, SchemaError> {
-    match check(connection, migrations).await {
-        Err(SchemaError::Behind { found, known }) if migrate => {
-            run(connection).await?;
-            Ok(Migrated {
-                from: found,
-                to: known,
-            })
-        }
-        Err(error) => Err(error),
-        Ok(version) => Ok(Migrated {
-            from: version,
-            to: version,
-        }),
+    let found = version(applied, migrations)?;
+    let known = newest(migrations);
+    if found < known && !migrate {
+        return Err(SchemaError::Behind { found, known });
     }
-}
-
-/// The schema's version, if it is one that this program may run on.
-async fn check<C: SchemaConnection>(
-    connection: &mut C,
-    migrations: &Migrator,
-) -> Result<i64, SchemaError> {
-    let found = version(connection, migrations).await?;
-    let known = migrations.iter().map(|migration| migration.version).max();
-    let known = known.unwrap_or(0);
     if found > known {
-        let names = connection.names().await?;
-        let oldest = names.iter().map(|(version, name)| oldest(*version, name));
+        let oldest = applied
+            .iter()
+            .map(|applied| oldest(applied.version, &applied.description));
         let oldest = oldest.max().unwrap_or(found);
         if oldest > known {
             return Err(SchemaError::Newer {
@@ -179,44 +153,42 @@ async fn check<C: SchemaConnection>(
             "the schema is a newer program's, which this one may still run on"
         );
     }
-    if found < known {
-        return Err(SchemaError::Behind { found, known });
-    }
-    Ok(found)
+    Ok(Migrated {
+        from: found,
+        to: found.max(known),
+    })
 }
 
-/// The schema's version, as far as this program knows it; 0 where there is none.
-pub(super) async fn version<C: Migrate>(
-    connection: &mut C,
-    migrations: &Migrator,
-) -> Result<i64, SchemaError> {
-    let applied = match connection.list_applied_migrations(VERSIONS).await {
-        Ok(applied) => applied,
-        // There is no table of versions: nothing has been migrated yet.
-        Err(MigrateError::Execute(sqlx::Error::Database(error)))
-            if error.code().is_some_and(|code| NO_TABLE.contains(&&*code)) =>
-        {
-            Vec::new()
-        }
-        Err(error) => return Err(error.into()),
+/// The newest version that this program knows.
+fn newest(migrations: &Migrator) -> i64 {
+    let known = migrations.iter().map(|migration| migration.version);
+    known.max().unwrap_or(0)
+}
+
+/// The schema's version; 0 where there is none.
+fn version(applied: &[Applied], migrations: &Migrator) -> Result<i64, SchemaError> {
+    let known = newest(migrations);
+    let is_ours = |applied: &Applied| {
+        migrations.iter().any(|migration| {
+            migration.version == applied.version && migration.checksum == applied.checksum
+        })
     };
-    for migration in migrations.iter() {
-        let applied = applied.iter().find(|one| one.version == migration.version);
-        if applied.is_some_and(|applied| applied.checksum != migration.checksum) {
-            return Err(SchemaError::Altered {
-                version: migration.version,
-            });
-        }
+    let of_known = applied.iter().filter(|applied| applied.version <= known);
+    if let Some(other) = of_known.clone().find(|applied| !is_ours(applied)) {
+        return Err(SchemaError::Altered {
+            version: other.version,
+        });
     }
-    let found = applied.iter().map(|one| one.version);
     // Nobody has a later one without the first.
     let first = migrations.iter().map(|migration| migration.version).min();
-    if found.clone().count() > 0 && !found.clone().any(|version| Some(version) == first) {
+    let has_first = applied.iter().any(|applied| Some(applied.version) == first);
+    if !applied.is_empty() && !has_first {
         return Err(SchemaError::AnotherPrograms {
             table: VERSIONS.to_owned(),
         });
     }
-    Ok(found.max().unwrap_or(0))
+    let found = applied.iter().map(|applied| applied.version).max();
+    Ok(found.unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -82,7 +82,6 @@ impl Database {
             .max_size(most)
             .runtime(deadpool::Runtime::Tokio1)
             .wait_timeout(Some(TURN_TIMEOUT))
-            .create_timeout(Some(CONNECT_TIMEOUT))
             .build()
     }
 }
@@ -203,15 +202,8 @@ impl Drop for Session {
     }
 }
 
-impl From<managed::PoolError<StoreError>> for StoreError {
-    fn from(error: managed::PoolError<StoreError>) -> Self {
-        use managed::{PoolError, TimeoutType};
-        match error {
-            PoolError::Timeout(TimeoutType::Wait) => Self::Overloaded,
-            PoolError::Timeout(_) => Self::TimedOut(CONNECT_TIMEOUT),
-            PoolError::Backend(error) => error,
-            PoolError::Closed => Self::Closed,
-            error => Self::failed(error),
-        }
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::failed(error)
     }
 }

@@ -11,13 +11,15 @@ use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Executor, Postgres, Transaction};
 
 use super::connection::Database;
-use crate::store::schema::{self, Migrated, SchemaError};
+use crate::store::schema::{self, Applied, Migrated, SchemaError};
 
 /// How long another instance's migration is waited for.
 const LOCK_TIMEOUT: &str = "10min";
 const LOCK: &str = "SELECT id FROM migration_lock FOR UPDATE";
 /// The code of the error of who waited for a lock as long as it may.
 const LOCKED: &str = "55P03";
+/// The code of the error of who asks a table that does not exist.
+const NO_TABLE: &str = "42P01";
 /// A table or the like in the schema that this program would use, unless an
 /// extension made it: there is none before the first migration, which comes whole.
 const ANOTHER_PROGRAMS: &str = "
@@ -48,32 +50,44 @@ pub(super) async fn prepare(
     migrate: bool,
 ) -> Result<Migrated, SchemaError> {
     let migrations = migrations();
-    schema::prepare(connection, &migrations, migrate, async |connection| {
-        refuse_another_programs(connection, &migrations).await?;
+    let applied = applied(connection).await?;
+    let migrated = schema::plan(&applied, &migrations, migrate)?;
+    if migrated.from < migrated.to {
+        if migrated.from == 0 {
+            refuse_another_programs(connection).await?;
+        }
         let mut holder = database.connect_without_limits().await?;
         create_lock(&mut holder).await?;
         let lock = lock(&mut holder).await?;
         migrations.run(connection).await?;
         lock.commit().await?;
-        Ok(holder.close().await?)
-    })
-    .await
+        holder.close().await?;
+    }
+    Ok(migrated)
 }
 
-/// Refuses a database that is not empty and was not migrated by this program.
-async fn refuse_another_programs(
-    connection: &mut PgConnection,
-    migrations: &Migrator,
-) -> Result<(), SchemaError> {
-    if schema::version(connection, migrations).await? > 0 {
-        return Ok(());
+/// The migrations that the database has had.
+async fn applied(connection: &mut PgConnection) -> Result<Vec<Applied>, sqlx::Error> {
+    let applied = sqlx::query_as("SELECT version, description, checksum FROM _sqlx_migrations")
+        .fetch_all(connection)
+        .await;
+    match applied {
+        // There is no table of versions: nothing has been migrated yet.
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NO_TABLE) => {
+            Ok(Vec::new())
+        }
+        applied => applied,
     }
+}
+
+/// Refuses a database that is not empty, though nothing was migrated.
+async fn refuse_another_programs(connection: &mut PgConnection) -> Result<(), SchemaError> {
     let table: Option<String> = sqlx::query_scalar(ANOTHER_PROGRAMS)
         .fetch_optional(&mut *connection)
         .await?;
     match table {
         // Where another instance has migrated meanwhile, it is not another program's.
-        Some(table) if schema::version(connection, migrations).await? == 0 => {
+        Some(table) if applied(connection).await?.is_empty() => {
             Err(SchemaError::AnotherPrograms { table })
         }
         _ => Ok(()),

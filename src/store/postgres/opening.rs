@@ -209,7 +209,7 @@ impl Failure {
     /// Whether another attempt may go through soon.
     fn may_pass(&self) -> bool {
         match self {
-            Self::Schema(SchemaError::Failed(error)) => is_not_up_yet(error),
+            Self::Schema(SchemaError::Postgres(error)) => is_not_up_yet(error),
             Self::Store(StoreError::Failed(error)) => error
                 .downcast_ref::<sqlx::Error>()
                 .is_some_and(is_not_up_yet),

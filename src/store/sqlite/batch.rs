@@ -11,7 +11,7 @@ use super::index::{Entry, Fingerprints, Index};
 use super::work::{Outcomes, Writes};
 use super::{standing, transition};
 use crate::store::dispatch::{Dispatch, DueRetry, Moved, Storage, Waiters};
-use crate::store::row::{self, Code, NewRow, TaskRow};
+use crate::store::row::{self, Code, NewRow};
 use crate::task::idempotency::{Digest, Idempotency};
 use crate::task::life_cycle::Command;
 use crate::task::repository::{ApplyError, Created};
@@ -241,37 +241,5 @@ impl Storage for Batch<'_> {
         at: Timestamp,
     ) -> Result<Result<Moved, ApplyError>, DatabaseError> {
         transition::apply(self.connection, id, scope, command, at)
-    }
-}
-
-impl TaskRow {
-    /// The row of a query that selects [`TaskRow::COLUMNS`].
-    pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            id: row.get(0)?,
-            tenant_id: row.get(1)?,
-            user_id: row.get(2)?,
-            task_type: row.get(3)?,
-            status: row.get(4)?,
-            locale: row.get(5)?,
-            init_params: row.get(6)?,
-            result_code: row.get(7)?,
-            started_at: row.get(8)?,
-            ended_at: row.get(9)?,
-            created_by: row.get(10)?,
-            fence: row.get(11)?,
-            attempts_counted: row.get(12)?,
-            claim_id: row.get(13)?,
-            worker: row.get(14)?,
-            holder: row.get(15)?,
-            lease_seconds: row.get(16)?,
-            claimed_at: row.get(17)?,
-            progress_at: row.get(18)?,
-            due_at: row.get(19)?,
-            cancel_requested: row.get(20)?,
-            success_count: row.get(21)?,
-            fail_count: row.get(22)?,
-            failure_rows: row.get(23)?,
-        })
     }
 }

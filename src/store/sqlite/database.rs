@@ -60,6 +60,12 @@ impl From<DatabaseError> for StoreError {
     }
 }
 
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::failed(error)
+    }
+}
+
 /// Where a database is and what it is opened with.
 #[derive(Clone)]
 pub(super) struct Source {

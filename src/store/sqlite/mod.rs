@@ -16,7 +16,10 @@ mod expiry;
 mod files;
 mod index;
 mod log;
+mod migration;
+mod pool;
 mod reader;
+mod rows;
 mod standing;
 mod transition;
 mod work;
@@ -27,12 +30,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use futures_util::future::BoxFuture;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
-use sqlx::{ConnectOptions, Connection};
 use tokio::signal::unix::SignalKind;
 
 pub use self::backup::{BackupError, backup};
-use self::database::{Database, DatabaseError, Source};
+use self::database::{Database, Source};
 use self::files::DatabaseFile;
 pub use self::files::Lost;
 use self::index::SharedMemtable;
@@ -43,7 +44,7 @@ use super::nodes::OwnNodes;
 use super::pulse::Pulse;
 use super::queue::Pending;
 use super::row::Request;
-use super::schema::{self, Migrated, SchemaError};
+use super::schema::{Migrated, SchemaError};
 use crate::task::attempt::History;
 use crate::task::claim::{ClaimError, ClaimRequest};
 use crate::task::clock::SharedClock;
@@ -56,8 +57,6 @@ use crate::task::list::Page;
 use crate::task::repository::{ApplyError, Created, StoreError, TaskRepository};
 use crate::task::scope::Target;
 use crate::task::{Identifier, NewTask, Task, TaskId, TenantId};
-
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/sqlite/migrations");
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -126,11 +125,7 @@ impl SqliteStore {
         survive_a_file_size_limit();
         let file = lock(path)?;
         file.warn_of_a_log_apart();
-        prepare_schema(path, context.migrate).await?;
-        let unreadable = |error: DatabaseError| OpenError::Unreadable {
-            path: path.to_owned(),
-            error: error.into(),
-        };
+        prepare_schema(path, context.migrate)?;
         let memtable = SharedMemtable::default();
         let source = Source::new(
             path,
@@ -138,12 +133,13 @@ impl SqliteStore {
             (context.clock.clone(), context.attempts),
             memtable.clone(),
         )
-        .map_err(unreadable)?;
-        let database = source.open().map_err(unreadable)?;
+        .map_err(|error| unreadable(path, error))?;
+        let database = source.open().map_err(|error| unreadable(path, error))?;
         let stored = database
             .stored_ids()
-            .map_err(|error| unreadable(error.into()))?;
-        let reader = Reader::new(path, database.fingerprints(), memtable);
+            .map_err(|error| unreadable(path, error))?;
+        let reader = Reader::new(path, database.fingerprints(), memtable)
+            .map_err(|error| unreadable(path, StoreError::failed(error)))?;
         let queue = Arc::new(WriteQueue::default());
         let pulse = Arc::new(Pulse::new(context.observer));
         let writer =
@@ -162,6 +158,13 @@ impl SqliteStore {
             reader,
             writer: Mutex::new(Some(writer)),
         })
+    }
+}
+
+fn unreadable(path: &Path, error: impl Into<StoreError>) -> OpenError {
+    OpenError::Unreadable {
+        path: path.to_owned(),
+        error: error.into(),
     }
 }
 
@@ -198,34 +201,18 @@ fn lock(path: &Path) -> Result<DatabaseFile, OpenError> {
 /// # Errors
 ///
 /// [`OpenError`]; a database that a process has open is not touched.
-pub async fn migrate(path: &Path) -> Result<Migrated, OpenError> {
+pub fn migrate(path: &Path) -> Result<Migrated, OpenError> {
     let _lock = lock(path)?;
-    prepare_schema(path, true).await
+    prepare_schema(path, true)
 }
 
 /// Sees to it that the schema is up to date, if it may by migrating it. The lock
 /// is held.
-async fn prepare_schema(path: &Path, migrate: bool) -> Result<Migrated, OpenError> {
-    let prepared = async {
-        let mut connection = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .connect()
-            .await?;
-        let migrated = schema::prepare(&mut connection, &MIGRATIONS, migrate, async |connection| {
-            Ok(MIGRATIONS.run(connection).await?)
-        })
-        .await?;
-        connection.close().await?;
-        Ok(migrated)
-    };
-    prepared
-        .await
-        .map_err(|error: SchemaError| OpenError::Schema {
-            path: path.to_owned(),
-            error,
-        })
+fn prepare_schema(path: &Path, migrate: bool) -> Result<Migrated, OpenError> {
+    migration::prepare(path, migrate).map_err(|error| OpenError::Schema {
+        path: path.to_owned(),
+        error,
+    })
 }
 
 impl SqliteStore {

@@ -1,9 +1,5 @@
 //! The writer: one thread that commits what waits in the queue, all of it at
 //! once.
-//!
-//! It speaks to SQLite through rusqlite. sqlx serves migrations and reads; it
-//! hands each statement to a thread of its own and back, which cost half as much
-//! again per row here.
 
 use std::time::Duration;
 

@@ -2,7 +2,8 @@
 
 use kootask::store::sqlite::{OpenError, SqliteStore};
 use kootask::task::repository::TaskRepository;
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
+use sha2::{Digest, Sha384};
 
 use super::super::{NODE, batch_import, create_new, key, transfer};
 use super::{Place, look_into, value};
@@ -109,6 +110,44 @@ async fn a_database_newer_than_the_program_is_refused_and_left_as_it_is() {
         .unwrap();
     assert!(matches!(refused, OpenError::Schema { .. }), "{refused}");
     assert!(refused.to_string().contains("9999"), "{refused}");
+}
+
+/// As sqlx leaves it, which has migrated the databases of earlier versions.
+#[tokio::test]
+async fn a_database_that_an_earlier_version_migrated_is_migrated_on() {
+    const TASKS: &str = include_str!("../../../src/store/sqlite/migrations/0001_tasks.sql");
+    let place = Place::new();
+    let connection = Connection::open(place.path()).unwrap();
+    connection.execute_batch(TASKS).unwrap();
+    connection
+        .execute_batch(
+            "CREATE TABLE _sqlx_migrations (
+                version BIGINT PRIMARY KEY,
+                description TEXT NOT NULL,
+                installed_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+                success BOOLEAN NOT NULL,
+                checksum BLOB NOT NULL,
+                execution_time BIGINT NOT NULL
+            )",
+        )
+        .unwrap();
+    connection
+        .execute(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+             VALUES (1, 'tasks', TRUE, ?1, -1)",
+            params![Sha384::digest(TASKS).to_vec()],
+        )
+        .unwrap();
+    connection.close().unwrap();
+
+    place.open().await.close().await;
+    let migrations = "SELECT group_concat(version || ' ' || description || ' ' || success || ' '
+                          || length(checksum), ', ' ORDER BY version)
+                      FROM _sqlx_migrations";
+    assert_eq!(
+        value::<String>(&look_into(&place.path()), migrations),
+        "1 tasks 1 48, 2 life cycle 1 48, 3 log 1 48, 4 clock 1 48"
+    );
 }
 
 #[tokio::test]
