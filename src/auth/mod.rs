@@ -18,7 +18,9 @@ pub mod x_date;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
+use sha2::{Digest, Sha256};
 
+use crate::task::idempotency::{Idempotency, Key};
 use crate::task::{Identifier, TenantId};
 use crate::web::error::ApiError;
 
@@ -40,6 +42,26 @@ pub struct Caller {
     pub credential: Option<Identifier>,
     /// How the request was signed, if it was.
     pub signed: Option<Signed>,
+}
+
+impl Caller {
+    /// What makes a repetition of its request recognisable: its `Idempotency-Key`,
+    /// and its signature; with another key it still is the same signed request.
+    #[must_use]
+    pub fn idempotency(&self, key: Option<&[u8]>, body: &[u8]) -> Option<Idempotency> {
+        let of = |key, body_sha256| Idempotency::new(&self.tenant_id, key, body_sha256);
+        match (key, &self.signed) {
+            (Some(key), Some(signed)) => {
+                let by_key = of(Key::Header(key), &signed.body_sha256);
+                Some(by_key.and_signature(&self.tenant_id, &signed.signature))
+            }
+            (Some(key), None) => Some(of(Key::Header(key), &Sha256::digest(body).into())),
+            (None, Some(signed)) => {
+                Some(of(Key::Signature(&signed.signature), &signed.body_sha256))
+            }
+            (None, None) => None,
+        }
+    }
 }
 
 /// The facts of a verified signature.

@@ -99,7 +99,7 @@ impl StandIn {
         let epoch = tenant.begin_epoch(&shared.stop, before.saturating_add(1));
         shared.journal.forget(tenant.id());
         controls.forget(tenant.id())?;
-        *world = World::default();
+        world.clear();
         *tenant.clock() = TenantClock::new(state.clock.map(|Text(moment)| moment));
         let mut rules = shared.first_rules();
         for rule in &state.rules {

@@ -37,7 +37,7 @@ pub(super) struct Exchange {
     pub(super) head: Parts,
     /// How many resets there were when it came.
     pub(super) resets: u64,
-    body: Arc<Mutex<Vec<u8>>>,
+    body: Arc<Mutex<Kept>>,
     /// What a rule has done to it.
     pub(super) fault: OnceLock<Fault>,
     /// The rule that decided on the task that it created.
@@ -58,6 +58,7 @@ impl Exchange {
 
     /// The body, kept as it is read.
     pub(super) fn recorded(&self, body: Body) -> Body {
+        locked(&self.body).is_whole = http_body::Body::is_end_stream(&body);
         Body::new(Recorded {
             inner: body,
             kept: Arc::clone(&self.body),
@@ -65,7 +66,7 @@ impl Exchange {
     }
 
     /// What was read of the body.
-    pub(super) fn body(&self) -> Vec<u8> {
+    pub(super) fn body(&self) -> Kept {
         locked(&self.body).clone()
     }
 
@@ -120,7 +121,7 @@ impl Exchange {
         if let Some(name) = name.strip_prefix("query.") {
             return in_query(self.head.uri.query()?, name).map(Cow::Owned);
         }
-        let body: Value = serde_json::from_slice(&locked(&self.body)).ok()?;
+        let body: Value = serde_json::from_slice(&locked(&self.body).bytes).ok()?;
         in_body(&body, name, self.call()).map(Cow::Owned)
     }
 }
@@ -190,10 +191,39 @@ pub(super) fn outcome(tenant: &Tenant, parameters: &TaskParameters) -> Option<(S
     of_request.unwrap_or_else(|_| tenant.rules().outcome(&Created(parameters), None))
 }
 
+/// As much of a body as is kept.
+#[derive(Clone, Default)]
+pub(super) struct Kept {
+    /// Its beginning.
+    pub(super) bytes: Vec<u8>,
+    /// It goes on, and that was read too.
+    is_long: bool,
+    /// It was read to its end.
+    is_whole: bool,
+}
+
+impl Kept {
+    fn keep(&mut self, data: &[u8]) {
+        let room = MOST_BODY.saturating_sub(self.bytes.len());
+        self.bytes.extend(data.iter().take(room));
+        self.is_long |= data.len() > room;
+    }
+
+    /// Why there is no more of it, if there may be: `long`, or `unread` where the
+    /// answer did not need it.
+    pub(super) const fn missing(&self) -> Option<&'static str> {
+        match (self.is_long, self.is_whole) {
+            (true, _) => Some("long"),
+            (false, false) => Some("unread"),
+            (false, true) => None,
+        }
+    }
+}
+
 /// A body that is kept as it is read.
 struct Recorded {
     inner: Body,
-    kept: Arc<Mutex<Vec<u8>>>,
+    kept: Arc<Mutex<Kept>>,
 }
 
 impl http_body::Body for Recorded {
@@ -205,13 +235,14 @@ impl http_body::Body for Recorded {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        let mut kept = locked(&self.kept);
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
         {
-            let mut kept = locked(&self.kept);
-            let room = MOST_BODY.saturating_sub(kept.len());
-            kept.extend(data.iter().take(room));
+            kept.keep(data);
         }
+        kept.is_whole = frame.is_none() || self.inner.is_end_stream();
+        drop(kept);
         Poll::Ready(frame)
     }
 

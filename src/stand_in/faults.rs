@@ -13,19 +13,17 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Request};
 use http_body::Frame;
-use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::StandIn;
 use super::exchange::{AT_HAND, Exchange};
-use super::living::first_kept;
+use super::repository::first_kept;
 use super::rules::{Drop, Fault};
 use super::tenant::Tenant;
 use crate::auth::Caller;
-use crate::task::idempotency::{Idempotency, Key};
 use crate::web::body;
 use crate::web::context::RequestContext;
-use crate::web::error::ApiError;
+use crate::web::error::{ApiError, RETRY_AFTER};
 use crate::web::peer::Reset;
 
 /// The longest that a request hangs, if nothing ends it.
@@ -105,14 +103,10 @@ impl StandIn {
         headers: &HeaderMap,
         body: &[u8],
     ) -> bool {
-        let body_sha256 = Sha256::digest(body).into();
-        let key = headers.get("Idempotency-Key");
-        let key = match (key, &caller.signed) {
-            (Some(key), _) => Key::Header(key.as_bytes()),
-            (None, Some(signed)) => Key::Signature(&signed.signature),
-            (None, None) => return false,
+        let key = headers.get("Idempotency-Key").map(HeaderValue::as_bytes);
+        let Some(idempotency) = caller.idempotency(key, body) else {
+            return false;
         };
-        let idempotency = Idempotency::new(tenant.id(), key, &body_sha256);
         let first_kept = first_kept(self.0.now(tenant));
         self.0.store.controls().is_some_and(|controls| {
             let repeated = controls.is_repeated(tenant.id(), &idempotency, first_kept);
@@ -128,7 +122,7 @@ fn error(status: u16) -> Option<ApiError> {
         403 => ApiError::Forbidden,
         404 => ApiError::TaskNotFound,
         413 => ApiError::BodyTooLarge,
-        429 => ApiError::TooManyLeases,
+        429 => ApiError::TooManyRequests(RETRY_AFTER),
         500 => ApiError::internal(ByRule),
         503 => ApiError::unavailable(ByRule),
         _ => return None,

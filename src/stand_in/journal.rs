@@ -40,8 +40,11 @@ pub(super) struct Entry {
     pub(super) query: Option<String>,
     /// The headers, but for those that hold credentials.
     pub(super) headers: BTreeMap<String, String>,
-    /// The body: JSON, or a text; absent if it was not read.
+    /// The body, as much of it as was read and is kept: JSON, or a text.
     pub(super) body: Option<Value>,
+    /// Why there is not all of it: `unread`, or `long` beyond 64 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) body_missing: Option<&'static str>,
     /// The credential.
     pub(super) credential: Credential,
     /// The acting user.

@@ -17,6 +17,7 @@ pub mod matcher;
 mod outcome;
 pub mod progress;
 mod recording;
+mod repository;
 pub mod rules;
 mod seed;
 mod tenant;
@@ -77,6 +78,7 @@ struct Shared {
     seed: StateForm,
     wall: SharedClock,
     tenants: Tenants,
+    /// Ends whatever waits, and all streams.
     stop: CancellationToken,
     journal: Journal,
     events: Events,
@@ -121,7 +123,7 @@ impl StandIn {
             seed,
             wall,
             tenants: Tenants::default(),
-            stop: stop.clone(),
+            stop: stop.child_token(),
             journal,
             events: Events::default(),
             resets: AtomicU64::new(0),

@@ -105,10 +105,11 @@ impl Recorder {
             path: exchange.head.uri.path().to_owned(),
             query: exchange.head.uri.query().map(str::to_owned),
             headers: shown(&exchange.head.headers),
-            body: (!body.is_empty()).then(|| {
-                let text = || String::from_utf8_lossy(&body).into_owned();
-                serde_json::from_slice(&body).unwrap_or_else(|_| Value::from(text()))
+            body: (!body.bytes.is_empty()).then(|| {
+                let text = || String::from_utf8_lossy(&body.bytes).into_owned();
+                serde_json::from_slice(&body.bytes).unwrap_or_else(|_| Value::from(text()))
             }),
+            body_missing: body.missing(),
             credential: credential(&exchange.head.headers),
             user: context.user_id().map(str::to_owned),
             trace_id: context.trace_id().as_str().to_owned(),
@@ -120,7 +121,7 @@ impl Recorder {
                 .map(|fault| fault.rule.clone())
                 .or_else(|| exchange.rule.get().cloned()),
             duration_ms,
-            refused: error.map(|error| self.refusal(exchange, error, &body)),
+            refused: error.map(|error| self.refusal(exchange, error, &body.bytes)),
         };
         self.stand_in.note(&tenant, entry);
     }

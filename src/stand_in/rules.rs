@@ -70,7 +70,10 @@ pub enum Drop {
 
 /// How late an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a delay must be a time, as in \"2s\", or as in {\"median\": \"20ms\", \"p99\": \"2s\"}"
+)]
 pub enum Delay {
     /// Always so much.
     Fixed(Text<SignedDuration>),

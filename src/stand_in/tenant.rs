@@ -20,8 +20,10 @@ pub(super) struct Tenant {
     rules: Mutex<Rules>,
     epoch: Mutex<Epoch>,
     used: Mutex<Instant>,
-    /// Held as long as its tasks are looked at or moved.
+    /// Held as long as its tasks are planned or moved.
     pub(super) world: tokio::sync::Mutex<World>,
+    /// Shared by the creates that are under way; locked before the world.
+    pub(super) births: tokio::sync::RwLock<()>,
 }
 
 /// The time between two resets.
@@ -56,6 +58,7 @@ impl Tenant {
             }),
             used: Mutex::new(Instant::now()),
             world: tokio::sync::Mutex::default(),
+            births: tokio::sync::RwLock::default(),
         }
     }
 

@@ -59,13 +59,15 @@ pub(super) struct World {
     lives: BTreeMap<TaskId, Life>,
     due: BTreeSet<(Timestamp, TaskId)>,
     last: Option<(Timestamp, u8)>,
+    moves: u64,
 }
 
 impl World {
-    /// Whether no task is led.
+    /// How often tasks have moved on: what was read when there were as many is as
+    /// it is now.
     #[must_use]
-    pub(super) fn is_empty(&self) -> bool {
-        self.lives.is_empty()
+    pub(super) const fn moves(&self) -> u64 {
+        self.moves
     }
 
     /// The life of a task, if it has one ahead or rows to show.
@@ -80,14 +82,28 @@ impl World {
         self.due.first().copied()
     }
 
+    /// The first tasks that were due by `now`, at most so many.
+    #[must_use]
+    pub(super) fn due(&self, now: Timestamp, most: usize) -> Vec<(Timestamp, TaskId, Life)> {
+        let due = self.due.iter().take_while(|(due, _)| *due <= now);
+        let life = |&(due, id)| Some((due, id, self.lives.get(&id)?.clone()));
+        due.take(most).filter_map(life).collect()
+    }
+
     /// The task that goes on last of those for which a time is set.
     #[must_use]
     pub(super) fn last_due(&self) -> Option<(Timestamp, TaskId)> {
         self.due.last().copied()
     }
 
-    /// Has a task live on from `at`, in the status that it has then.
-    pub(super) fn enter(&mut self, task: &Task, mut life: Life, at: Timestamp) {
+    /// Has a task live on from `at`, in the status that it has come to.
+    pub(super) fn enter(&mut self, task: &Task, life: Life, at: Timestamp) {
+        self.moves = self.moves.wrapping_add(1);
+        self.begin(task, life, at);
+    }
+
+    /// Has a task live from `at`, in the status that it has.
+    pub(super) fn begin(&mut self, task: &Task, mut life: Life, at: Timestamp) {
         self.remove(task.id);
         if task.status.has_ended() && !life.plan.has_rows() {
             return;
@@ -104,19 +120,15 @@ impl World {
         self.lives.insert(task.id, life);
     }
 
-    /// Notes that an answer shows the task; whether that was the last one of its
-    /// status.
-    pub(super) fn show(&mut self, task: &Task) -> bool {
-        let Some(life) = self.lives.get_mut(&task.id) else {
-            return false;
+    /// Notes that an answer shows the task; its life, if that was the last one of
+    /// its status.
+    pub(super) fn show(&mut self, task: &Task) -> Option<Life> {
+        let life = self.lives.get_mut(&task.id)?;
+        let Wait::Polls(most) = life.wait(task.status) else {
+            return None;
         };
-        match life.wait(task.status) {
-            Wait::Polls(most) => {
-                life.polls = life.polls.saturating_add(1);
-                life.polls >= most
-            }
-            Wait::For(_) | Wait::ByHand => false,
-        }
+        life.polls = life.polls.saturating_add(1);
+        (life.polls >= most).then(|| life.clone())
     }
 
     /// Forgets a task.
@@ -150,6 +162,14 @@ impl World {
         };
         self.last = Some((time, sequence));
         TaskId::of_parts(time, node, sequence)
+    }
+
+    /// Forgets all of it.
+    pub(super) fn clear(&mut self) {
+        *self = Self {
+            moves: self.moves.wrapping_add(1),
+            ..Self::default()
+        };
     }
 
     /// Ids begin again at the clock, which was set.

@@ -142,6 +142,10 @@ async fn what_is_wrong_is_400_or_415_and_changes_nothing() {
         let answer = app.control("POST", path, body).await;
         assert_eq!(answer.status, 400, "{body}: {answer:?}");
     }
+    let late = r#"{"then":{"delay":"soon"}}"#;
+    let late = app.control("POST", "rules", late).await;
+    let told = late.body["msg"].as_str().unwrap();
+    assert!(told.starts_with("a delay must be a time"), "{told}");
     let form = app
         .call("POST", "/kootask/dev/rules")
         .header("Content-Type", "text/plain")
@@ -181,39 +185,64 @@ async fn a_page_of_another_site_is_403_and_changes_nothing() {
     assert_eq!(rebound.send().await.status, 403);
     let generation = app.control("GET", "health", "").await.body["generation"].clone();
     assert_eq!(generation, 1);
+    let trusted = reset("console.example.com").header("Origin", "http://console.example.com");
+    assert_eq!(trusted.send().await.status, 200);
+}
+
+#[tokio::test]
+async fn names_that_no_public_site_has_and_any_address_pass_without_a_setting() {
+    let app = stand_in("progress = 'manual'").await;
     for host in [
         "kootask",
+        "kootask:8080",
+        "koodrive.test",
         "koodrive.test:80",
+        "127.0.0.1:8080",
+        "192.0.2.7",
+        "203.0.113.9:8080",
         "[::1]:8080",
-        "console.example.com",
+        "[2001:db8::7]",
     ] {
-        let same = reset(host).header("Origin", &format!("http://{host}"));
-        let same = same.header("Sec-Fetch-Site", "same-origin");
-        assert_eq!(same.send().await.status, 200, "{host}");
+        let reset = app.call("POST", "/kootask/dev/reset").header("Host", host);
+        let reset = reset.header("Origin", &format!("http://{host}"));
+        let reset = reset.header("Sec-Fetch-Site", "same-origin");
+        assert_eq!(reset.send().await.status, 200, "{host}");
     }
+}
+
+/// The paths of the stand-in's own calls, as their routes are written.
+fn paths() -> Vec<String> {
+    let calls = include_str!("../../src/stand_in/calls/mod.rs");
+    let routes = calls.split(".route(\"").skip(1);
+    let paths = routes.filter_map(|rest| rest.split('"').next());
+    paths
+        .map(|path| path.replace("{id}", "1").replace("{seq}", "1"))
+        .collect()
 }
 
 #[tokio::test]
 async fn in_serve_nothing_of_the_stand_in_exists() {
-    let toml = "[auth]\nmode = 'accept-any'";
-    let app = TestApp::start(toml, Defaults::Serve).await;
-    for (method, path) in [
-        ("GET", ""),
-        ("GET", "health"),
-        ("POST", "reset"),
-        ("GET", "state"),
-        ("PUT", "state"),
-        ("GET", "tasks"),
-        ("POST", "tasks"),
-        ("GET", "rules"),
-        ("GET", "clock"),
-        ("GET", "journal"),
-        ("POST", "journal/verify"),
-        ("GET", "events"),
-    ] {
-        let answer = app.control(method, path, "").await;
-        assert_eq!(answer.status, 404, "{method} {path}");
+    let mut paths = paths();
+    assert!(paths.len() >= 14, "{paths:?}");
+    paths.extend(["", "script.js", "style.css"].map(|file| format!("/kootask/dev/{file}")));
+    let verify = "[auth]\n[[auth.apps]]\napp_id = 'a'\ntenant_id = 'a'\n\
+                  app_secret = 'the-secret-of-the-console'";
+    for toml in ["[auth]\nmode = 'accept-any'", verify] {
+        let app = TestApp::start(toml, Defaults::Serve).await;
+        for path in &paths {
+            for method in ["GET", "POST", "PUT", "DELETE"] {
+                let call = app.call(method, path).body("{}");
+                let answer = call.header("Content-Type", "application/json").send().await;
+                assert_eq!(answer.status, 404, "{method} {path}");
+            }
+        }
+        app.stop().await;
     }
+}
+
+#[tokio::test]
+async fn in_serve_no_credential_names_a_tenant_and_no_setting_of_the_stand_in_is_taken() {
+    let app = TestApp::start("[auth]\nmode = 'accept-any'", Defaults::Serve).await;
     let id = app
         .create(TRANSFER)
         .bearer("tenant.a")

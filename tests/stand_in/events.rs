@@ -1,17 +1,21 @@
 //! What is told of as it happens, and pages of other origins.
 
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use super::stand_in;
-use crate::support::TestApp;
-use crate::support::client::TRANSFER;
+use super::{stand_in, takes_at_most};
+use crate::support::client::{Call, TRANSFER};
+use crate::support::process::TestProcess;
+use crate::support::until;
 
 type Lines = BufReader<TcpStream>;
 
 /// A stream of events, after its head.
-async fn events(app: &TestApp, headers: &str) -> Lines {
-    let mut stream = TcpStream::connect(app.address).await.unwrap();
+async fn events(address: SocketAddr, headers: &str) -> Lines {
+    let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET /kootask/dev/events HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut lines = BufReader::new(stream);
@@ -21,10 +25,7 @@ async fn events(app: &TestApp, headers: &str) -> Lines {
 
 async fn next(lines: &mut Lines) -> String {
     let mut line = String::new();
-    let read = tokio::time::timeout(
-        std::time::Duration::from_secs(30),
-        lines.read_line(&mut line),
-    );
+    let read = tokio::time::timeout(Duration::from_secs(30), lines.read_line(&mut line));
     assert_ne!(read.await.unwrap().unwrap(), 0, "it ended");
     line
 }
@@ -41,7 +42,7 @@ async fn kind(lines: &mut Lines) -> String {
 #[tokio::test]
 async fn tasks_requests_clocks_and_resets_are_told() {
     let app = stand_in("progress = 'manual'").await;
-    let mut lines = events(&app, "").await;
+    let mut lines = events(app.address, "").await;
     app.create(TRANSFER).send().await.task_id();
     assert_eq!(kind(&mut lines).await, "task");
     assert_eq!(kind(&mut lines).await, "request");
@@ -55,11 +56,41 @@ async fn tasks_requests_clocks_and_resets_are_told() {
 async fn who_was_away_gets_what_was_missed_or_is_told_to_read_anew() {
     let app = stand_in("progress = 'manual'").await;
     app.create(TRANSFER).send().await.task_id();
-    let mut missed = events(&app, "Last-Event-ID: 0\r\n").await;
+    let mut missed = events(app.address, "Last-Event-ID: 0\r\n").await;
     assert_eq!(kind(&mut missed).await, "task");
     assert_eq!(kind(&mut missed).await, "request");
-    let mut of_another = events(&app, "Last-Event-ID: 1000\r\n").await;
+    let mut of_another = events(app.address, "Last-Event-ID: 1000\r\n").await;
     assert_eq!(kind(&mut of_another).await, "refresh");
+}
+
+#[tokio::test]
+async fn a_process_with_six_open_streams_and_a_hanging_request_ends_within_a_second() {
+    takes_at_most(Duration::from_secs(1), async || {
+        let process = TestProcess::dev("memory:");
+        let own = |path: &str| Call::new(process.address, "POST", &format!("/kootask/dev/{path}"));
+        let own = |path: &str, body: &str| {
+            let call = own(path).header("Content-Type", "application/json");
+            call.body(body).send()
+        };
+        let mut streams = Vec::new();
+        for _ in 0..6 {
+            streams.push(events(process.address, "").await);
+        }
+        own("rules", r#"{"then":{"hang":true}}"#).await;
+        let hangs = tokio::spawn(process.create(TRANSFER).try_send());
+        until("the request hangs", async || {
+            let filed = r#"{"match":{"call":"create"},"atLeast":1,"within":"1s"}"#;
+            own("journal/verify", filed).await.status == 200
+        })
+        .await;
+        let begun = Instant::now();
+        process.signal("TERM");
+        let status = process.ended_within(Duration::from_secs(30)).await;
+        assert!(status.success(), "{status}");
+        hangs.await.unwrap().unwrap_err();
+        begun.elapsed()
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Tests side by side: a tenant each.
 
+use bytes::Bytes;
 use futures_util::future::join_all;
 use kootask::task::TaskStatus;
 use kootask::worker;
@@ -8,67 +9,166 @@ use uuid::Uuid;
 
 use super::stand_in;
 use crate::support::TestApp;
-use crate::support::client::TRANSFER;
+use crate::support::client::{Call, IMPORT, TRANSFER};
 use crate::support::credentials::worker as worker_entry;
 
-const SETTINGS: &str = "clock = '2026-01-01T00:00:00Z'\nprogress = 'new 1 poll, executing 1 poll'";
+const SETTINGS: &str = "clock = '2026-01-01T00:00:00Z'\nprogress = 'new 1 poll, executing 1h'";
 
-/// The bodies that a test of this tenant sees.
-async fn one_test(app: &TestApp, tenant: &str, number: usize) -> Vec<Value> {
-    let own = |path: &str| format!("{path}?tenant={tenant}");
-    let reset = app.control("POST", &own("reset"), "").await;
-    assert_eq!(reset.status, 200, "{reset:?}");
-    let token = format!("tenant.{tenant}");
-    let src = format!("src-{number}");
-    let body = TRANSFER.replace("1397687227244555008", &src);
-    let key = format!("key-{number}");
-    let create = app
-        .create(&body)
-        .bearer(&token)
-        .header("Idempotency-Key", &key);
+/// A console of one tenant, and the bodies that it has seen.
+struct Console<'a> {
+    app: &'a TestApp,
+    client: reqwest::Client,
+    tenant: String,
+    seen: Vec<Bytes>,
+}
+
+impl<'a> Console<'a> {
+    fn new(app: &'a TestApp, tenant: &str) -> Self {
+        Self {
+            app,
+            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+            tenant: tenant.to_owned(),
+            seen: Vec::new(),
+        }
+    }
+
+    async fn send(&mut self, call: Call) -> Value {
+        let answer = call.send_by(&self.client).await.unwrap();
+        let body = answer.bytes().await.unwrap();
+        self.seen.push(body.clone());
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    async fn create(&mut self, body: &str, key: &str) -> Value {
+        let create = self.app.create(body).header("Idempotency-Key", key);
+        let create = create.bearer(&format!("tenant.{}", self.tenant));
+        self.send(create).await
+    }
+
+    async fn read(&mut self, target: &str) -> Value {
+        let target = format!("/koodrive/ose/v1/task/{target}");
+        let token = format!("tenant.{}", self.tenant);
+        let read = self.app.read(&target).bearer(&token);
+        self.send(read).await
+    }
+
+    async fn control(&mut self, method: &str, path: &str, body: &Value) -> Value {
+        let target = format!("/kootask/dev/{path}?tenant={}", self.tenant);
+        let call = self.app.call(method, &target);
+        let call = match body {
+            Value::Null => call,
+            body => call
+                .header("Content-Type", "application/json")
+                .body(body.to_string()),
+        };
+        self.send(call).await
+    }
+
+    /// What is there before the test begins.
+    async fn prepare(&mut self, number: usize) {
+        self.control("POST", "reset", &Value::Null).await;
+        let task = json!({"srcUserId": format!("seed-{number}"), "dstUserId": "heir",
+            "status": "FAILED", "resultCode": "18000205", "age": format!("{number}h")});
+        match number % 5 {
+            0 => {
+                let state = json!({"clock": "2026-03-01T00:00:00Z", "tasks": [task]});
+                self.control("PUT", "state", &state).await;
+            }
+            1 => {
+                self.control("POST", "tasks", &json!({"tasks": [task]}))
+                    .await;
+            }
+            2 => {
+                let rule = json!({"match": {"srcUserId": "src-*"},
+                    "then": {"resultCode": "18000999", "progress": "immediate"}});
+                self.control("POST", "rules", &rule).await;
+            }
+            3 => {
+                let rule = json!({"match": {"call": "list"}, "times": 1, "then": {"status": 503}});
+                self.control("POST", "rules", &rule).await;
+            }
+            _ => {}
+        }
+    }
+
+    /// One test, which varies with its number.
+    async fn test(&mut self, number: usize) {
+        self.prepare(number).await;
+        let (transfer, import) = (format!("t{number}"), format!("i{number}"));
+        let src = format!("src-{number}");
+        let body = TRANSFER.replace("1397687227244555008", &src);
+        for _ in 0..2 {
+            self.create(&body, &transfer).await;
+        }
+        let rows = format!("import-{number}--rows-4-{}", number % 3);
+        let imported = IMPORT.replace("1575416580416769793", &rows);
+        let created = self.create(&imported, &import).await;
+        let id = created["taskId"].as_str().unwrap().to_owned();
+        self.create("{}", "refused").await;
+        self.read(&id).await;
+        self.read("list").await;
+        if number.is_multiple_of(2) {
+            let by = json!({"by": "2h"});
+            self.control("POST", "clock/advance", &by).await;
+        } else {
+            let step = json!({"to": "FAILED"});
+            self.control("POST", &format!("tasks/{id}/step"), &step)
+                .await;
+        }
+        self.read(&id).await;
+        self.read(&format!("result?taskId={id}")).await;
+        self.read(&format!("dstUserInfo/{src}")).await;
+        self.control("GET", "state", &Value::Null).await;
+        let wanted = json!({"match": {"call": "create", "outcome": "created"}, "count": 2});
+        self.control("POST", "journal/verify", &wanted).await;
+    }
+}
+
+/// The bodies of each of a tenant's tests, one after the other.
+async fn tests_of(app: &TestApp, tenant: &str, count: usize) -> Vec<Vec<Bytes>> {
+    let mut console = Console::new(app, tenant);
     let mut bodies = Vec::new();
-    for _ in 0..2 {
-        bodies.push(create.clone().send().await.body);
+    for number in 0..count {
+        console.test(number).await;
+        bodies.push(std::mem::take(&mut console.seen));
     }
-    let id = bodies[0]["taskId"].as_str().unwrap().to_owned();
-    for target in [
-        format!("/koodrive/ose/v1/task/{id}"),
-        "/koodrive/ose/v1/task/list".to_owned(),
-        format!("/koodrive/ose/v1/task/{id}"),
-        format!("/koodrive/ose/v1/task/dstUserInfo/{src}"),
-    ] {
-        bodies.push(app.read(&target).bearer(&token).send().await.body);
-    }
-    bodies.push(app.control("GET", &own("state"), "").await.body);
     bodies
 }
 
-async fn tests_of(app: &TestApp, tenant: &str, count: usize) -> Vec<Vec<Value>> {
-    let mut bodies = Vec::new();
-    for number in 0..count {
-        bodies.push(one_test(app, tenant, number).await);
-    }
-    bodies
+/// How often a text is in these bodies.
+fn count(bodies: &[Vec<Bytes>], text: &str) -> usize {
+    let bodies = bodies.iter().flatten();
+    let texts = bodies.map(|body| std::str::from_utf8(body).unwrap());
+    texts.filter(|body| body.contains(text)).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sixteen_tenants_see_at_once_what_each_sees_alone() {
+async fn sixteen_tenants_see_at_once_byte_for_byte_what_each_sees_alone() {
     const TESTS: usize = 50;
     let app = stand_in(SETTINGS).await;
     let names: Vec<_> = (0..16).map(|number| format!("tenant-{number}")).collect();
     let together = join_all(names.iter().map(|name| tests_of(&app, name, TESTS))).await;
-    for (name, bodies) in names.iter().zip(together) {
+    for (name, together) in names.iter().zip(together) {
         let alone = stand_in(SETTINGS).await;
-        // Each test begins with a reset, so the last one tells of all.
-        let last = one_test(&alone, name, TESTS - 1).await;
-        assert_eq!(bodies.last(), Some(&last), "{name}");
-        assert_eq!(bodies.len(), TESTS);
-        let statuses: Vec<_> = last[2..5]
-            .iter()
-            .map(|body| body["status"].clone())
-            .collect();
-        assert_eq!(statuses, [json!(0), Value::Null, json!(2)]);
+        let bodies = tests_of(&alone, name, TESTS).await;
         alone.stop().await;
+        for (number, (one, other)) in together.iter().zip(&bodies).enumerate() {
+            assert_eq!(one, other, "test {number} of {name}");
+        }
+        assert_eq!(together.len(), TESTS);
+        // They are tests of something.
+        for (text, times) in [
+            (r#""status":2"#, 20),
+            (r#""status":3"#, 20),
+            (r#""resultCode":"18000999""#, 10),
+            (r#""code":13000201"#, 10),
+            (r#""code":13000102"#, 50),
+            (r#""ok":true"#, 50),
+            ("seed-", 20),
+        ] {
+            let found = count(&together, text);
+            assert!(found >= times, "{text}: {found}");
+        }
     }
 }
 

@@ -164,17 +164,21 @@ impl Call {
         if self.http2 {
             client = client.http2_prior_knowledge();
         }
-        let response = client
-            .build()?
-            .request(self.method.parse().unwrap(), &self.url)
-            .headers(self.header_map())
-            .body(self.body)
-            .send()
-            .await?;
+        let response = self.send_by(&client.build()?).await?;
         Ok(Answer {
             status: response.status(),
             headers: response.headers().clone(),
             body: response.json().await?,
         })
+    }
+
+    /// Sends it by this client, which keeps its connections.
+    pub async fn send_by(self, client: &reqwest::Client) -> reqwest::Result<reqwest::Response> {
+        client
+            .request(self.method.parse().unwrap(), &self.url)
+            .headers(self.header_map())
+            .body(self.body)
+            .send()
+            .await
     }
 }

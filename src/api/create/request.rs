@@ -2,10 +2,9 @@
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::HeaderMap;
-use sha2::{Digest, Sha256};
 
 use crate::auth::Caller;
-use crate::task::idempotency::{Idempotency, Key};
+use crate::task::idempotency::Idempotency;
 use crate::task::{Identifier, NewTask, TaskParameters, TaskType};
 use crate::web::context::RequestContext;
 use crate::web::error::{ApiError, Reason, Violation, Violations};
@@ -44,7 +43,7 @@ impl<S: Send + Sync> FromRequest<S> for CreateRequest {
             }
         };
         Ok(Self {
-            idempotency: idempotency(&caller, key, &bytes),
+            idempotency: caller.idempotency(key, &bytes),
             task: NewTask {
                 tenant_id: caller.tenant_id,
                 user_id: caller.user_id,
@@ -53,22 +52,6 @@ impl<S: Send + Sync> FromRequest<S> for CreateRequest {
                 parameters,
             },
         })
-    }
-}
-
-/// What makes a repetition of this request recognisable: its key, and its
-/// signature; with another key it still is the same signed request.
-fn idempotency(caller: &Caller, key: Option<&[u8]>, body: &[u8]) -> Option<Idempotency> {
-    let tenant = &caller.tenant_id;
-    let of = |key, body_sha256| Idempotency::new(tenant, key, body_sha256);
-    match (key, &caller.signed) {
-        (Some(key), Some(signed)) => {
-            let by_key = of(Key::Header(key), &signed.body_sha256);
-            Some(by_key.and_signature(tenant, &signed.signature))
-        }
-        (Some(key), None) => Some(of(Key::Header(key), &Sha256::digest(body).into())),
-        (None, Some(signed)) => Some(of(Key::Signature(&signed.signature), &signed.body_sha256)),
-        (None, None) => None,
     }
 }
 

@@ -29,12 +29,9 @@ pub(super) async fn events(
     request: Request<Body>,
 ) -> Result<Response, Refused> {
     let (parts, _) = request.into_parts();
-    let (tenant, end) = match Whose::of(&parts)? {
-        Whose::One(id) => {
-            let epoch = stand_in.tenant(&id).await?.epoch();
-            (Some(id), epoch.end)
-        }
-        Whose::All => (None, stand_in.0.stop.clone()),
+    let tenant = match Whose::of(&parts)? {
+        Whose::One(id) => Some(stand_in.tenant(&id).await?.id().clone()),
+        Whose::All => None,
     };
     let last = parts.headers.get("Last-Event-ID");
     let last = last.map(|id| id.to_str().ok().and_then(|id| id.parse().ok()));
@@ -51,21 +48,21 @@ pub(super) async fn events(
             .collect(),
         None => vec![refresh()],
     };
-    let stream = stream::iter(first).chain(following(to_come, tenant, end));
+    let stream = stream::iter(first).chain(following(to_come, tenant, stand_in.0.stop.clone()));
     let stream = stream.map(Ok::<_, Infallible>);
     Ok(Sse::new(stream)
         .keep_alive(KeepAlive::new().interval(ALIVE))
         .into_response())
 }
 
-/// The events to come, until the tenant's reset has been told.
+/// The events to come, until the tenant's reset has been told, or `stop`.
 fn following(
     to_come: Receiver<Arc<Event>>,
     tenant: Option<TenantId>,
-    end: CancellationToken,
+    stop: CancellationToken,
 ) -> impl Stream<Item = sse::Event> {
-    let first = (to_come, tenant, end, false);
-    stream::unfold(first, async |(mut to_come, tenant, end, is_over)| {
+    let first = (to_come, tenant, stop, false);
+    stream::unfold(first, async |(mut to_come, tenant, stop, is_over)| {
         if is_over {
             return None;
         }
@@ -80,10 +77,10 @@ fn following(
                     Err(RecvError::Lagged(_)) => (Some(refresh()), false),
                     Err(RecvError::Closed) => return None,
                 },
-                () = end.cancelled(), if tenant.is_none() => return None,
+                () = stop.cancelled() => return None,
             };
             if let Some(event) = event {
-                return Some((event, (to_come, tenant, end, is_over)));
+                return Some((event, (to_come, tenant, stop, is_over)));
             }
         }
     })

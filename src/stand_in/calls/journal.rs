@@ -9,7 +9,6 @@ use http::{Request, StatusCode};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::time::Instant;
 
 use super::super::StandIn;
 use super::super::answer::{self, Answer, Refused, Whose};
@@ -127,37 +126,28 @@ pub(super) async fn verify(
     );
     context.allow(within.saturating_add(settle));
     let journal = &stand_in.0.journal;
-    let mut changes = journal.changes();
-    let deadline = Instant::now().checked_add(within);
-    let deadline = deadline.unwrap_or_else(Instant::now);
-    loop {
-        changes.mark_unchanged();
-        let counted = count(&form.matcher, &journal.kept(meant.as_ref()));
-        let is_over = Instant::now() >= deadline;
-        if counted.count >= wanted.least || is_over {
-            break;
+    let come = async {
+        let mut changes = journal.changes();
+        while count(&form.matcher, &journal.kept(meant.as_ref())) < wanted.least {
+            // Somebody always can tell of changes: the journal itself.
+            let _ = changes.changed().await;
         }
-        // Somebody always can tell of changes: the journal itself.
-        let _ = tokio::time::timeout_at(deadline, changes.changed()).await;
-    }
-    if wanted.most.is_some() && !settle.is_zero() {
-        tokio::time::sleep(settle).await;
-    }
+    };
+    let waits = async {
+        let _ = tokio::time::timeout(within, come).await;
+        if wanted.most.is_some() && !settle.is_zero() {
+            tokio::time::sleep(settle).await;
+        }
+    };
+    stand_in.0.stop.run_until_cancelled(waits).await;
     let kept = journal.kept(meant.as_ref());
     judge(&form.matcher, wanted, &kept)
 }
 
-/// The entries that are meant.
-struct Counted {
-    count: u64,
-}
-
-fn count(matcher: &Matcher, kept: &Kept) -> Counted {
+/// How many entries are meant.
+fn count(matcher: &Matcher, kept: &Kept) -> u64 {
     let meant = kept.entries.iter();
-    let meant = meant.filter(|entry| matcher.matches(&***entry));
-    Counted {
-        count: meant.count() as u64,
-    }
+    meant.filter(|entry| matcher.matches(&***entry)).count() as u64
 }
 
 /// An entry that is nearly as wanted.
@@ -168,7 +158,7 @@ struct Near {
 }
 
 fn judge(matcher: &Matcher, wanted: Wanted, kept: &Kept) -> Answer {
-    let Counted { count } = count(matcher, kept);
+    let count = count(matcher, kept);
     let is_too_many = wanted.most.is_some_and(|most| count > most);
     let is_sure = kept.dropped == 0
         // More can only have been more.
@@ -211,15 +201,16 @@ fn nearest(matcher: &Matcher, entries: &[Arc<Entry>]) -> Vec<Near> {
 
 /// The verdict, to be printed.
 fn text(wanted: Wanted, count: u64, near: &[Near], all: usize) -> String {
-    let wanted = match wanted {
-        Wanted { least, most: None } => format!("at least {least}"),
+    let (bound, number) = match wanted {
+        Wanted { least, most: None } => ("at least ", least),
         Wanted {
-            least: 0,
+            least,
             most: Some(most),
-        } => format!("at most {most}"),
-        Wanted { least, .. } => least.to_string(),
+        } if least < most => ("at most ", most),
+        Wanted { least, .. } => ("", least),
     };
-    let mut text = format!("wanted {wanted} such requests, got {count} of {all}");
+    let noun = if number == 1 { "request" } else { "requests" };
+    let mut text = format!("wanted {bound}{number} such {noun}, got {count} of {all}");
     for Near { seq, differs } in near {
         text.push_str(&format!("\n  request {seq} differs:"));
         for Difference { field, wanted, got } in differs {

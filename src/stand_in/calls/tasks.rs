@@ -223,7 +223,8 @@ pub(super) async fn one(
         if has_come {
             return Ok(answer::json(&view));
         }
-        if give_up.is_none_or(|give_up| Instant::now() >= give_up) {
+        let is_over = give_up.is_none_or(|give_up| Instant::now() >= give_up);
+        if is_over || stand_in.0.stop.is_cancelled() {
             let status = Status::from(task.status).name();
             let text = format!("the task is still {status}");
             return Err(Refused::new(StatusCode::CONFLICT, text));

@@ -1,5 +1,6 @@
 //! The store of the local stand-in: tasks live as long as the process.
 
+mod keys;
 mod shared;
 mod state;
 

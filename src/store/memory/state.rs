@@ -1,16 +1,16 @@
 //! What the memory store holds, and the ways to find it.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::ops::Bound;
 
 use jiff::Timestamp;
 
+use super::keys::Keys;
 use crate::store::dispatch::{DueRetry, Moved, Storage, ready_from};
 use crate::store::nodes::StoredIds;
 use crate::task::attempt::{Fence, History};
-use crate::task::idempotency::{Digest, Idempotency};
+use crate::task::idempotency::Idempotency;
 use crate::task::import::ImportFailure;
 use crate::task::life_cycle::{Command, Effects};
 use crate::task::list::{Order, Page};
@@ -40,10 +40,7 @@ struct TenantState {
     /// The users that a batch import's last attempt could not take.
     failures: HashMap<TaskId, (Fence, Vec<ImportFailure>)>,
     histories: HashMap<TaskId, History>,
-    /// What each unexpired key stands for.
-    keys: HashMap<Digest, (TaskId, Digest)>,
-    /// The keys of each task, oldest first, to forget them by.
-    keys_of: BTreeMap<TaskId, Vec<Digest>>,
+    keys: Keys,
 }
 
 impl State {
@@ -55,7 +52,7 @@ impl State {
 
     pub(super) fn forget_keys_before(&mut self, tenant_id: &TenantId, first_kept: TaskId) {
         if let Some(held) = self.tenants.get_mut(tenant_id) {
-            held.forget_keys_before(first_kept);
+            held.keys.forget_before(first_kept);
         }
     }
 
@@ -82,10 +79,10 @@ impl State {
         idempotency: Idempotency,
     ) -> Option<Created> {
         let held = self.tenants.get_mut(tenant_id)?;
-        let (id, body) = held.first_use(&idempotency)?;
+        let (id, body) = held.keys.first_use(&idempotency)?;
         let first = Created::of_existing(&idempotency, id, body);
         if matches!(first, Created::Existing(_)) {
-            held.remember(id, idempotency);
+            held.keys.remember(id, &idempotency);
         }
         Some(first)
     }
@@ -93,7 +90,7 @@ impl State {
     /// Whether one of the same keys created a task.
     pub(super) fn is_repeated(&self, tenant_id: &TenantId, idempotency: &Idempotency) -> bool {
         let held = self.tenants.get(tenant_id);
-        held.is_some_and(|held| held.first_use(idempotency).is_some())
+        held.is_some_and(|held| held.keys.first_use(idempotency).is_some())
     }
 
     /// Keeps a task; those that go for it.
@@ -105,7 +102,7 @@ impl State {
         }
         let held = self.tenants.entry(task.tenant_id.clone()).or_default();
         if let Some(idempotency) = idempotency {
-            held.remember(task.id, idempotency);
+            held.keys.remember(task.id, &idempotency);
         }
         held.insert(task);
         while let Some((tenant_id, id)) = self.one_too_many() {
@@ -293,9 +290,7 @@ impl TenantState {
         self.ids(state(&task)).remove(&id);
         self.failures.remove(&id);
         self.histories.remove(&id);
-        for key in self.keys_of.remove(&id).unwrap_or_default() {
-            self.keys.remove(&key);
-        }
+        self.keys.forget(id);
         match &task.parameters {
             TaskParameters::Transfer { src_user_id, .. } => {
                 remove_if(&mut self.newest_transfers, src_user_id, id);
@@ -305,30 +300,6 @@ impl TenantState {
             }
         }
         Some(task)
-    }
-
-    fn forget_keys_before(&mut self, first_kept: TaskId) {
-        while let Some(first) = self.keys_of.first_entry()
-            && *first.key() < first_kept
-        {
-            for key in first.remove() {
-                self.keys.remove(&key);
-            }
-        }
-    }
-
-    fn first_use(&self, idempotency: &Idempotency) -> Option<(TaskId, Digest)> {
-        let known = idempotency.keys().find_map(|key| self.keys.get(&key));
-        known.copied()
-    }
-
-    fn remember(&mut self, id: TaskId, idempotency: Idempotency) {
-        for key in idempotency.keys() {
-            if let Entry::Vacant(vacant) = self.keys.entry(key) {
-                vacant.insert((id, idempotency.body));
-                self.keys_of.entry(id).or_default().push(key);
-            }
-        }
     }
 
     /// Keeps what a command has to be written beside the task.
