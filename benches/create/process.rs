@@ -19,6 +19,8 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// How often a condition is looked at.
 const POLL: Duration = Duration::from_millis(10);
+/// How often it is tried whether a server accepts connections.
+const START_POLL: Duration = Duration::from_millis(1);
 /// The tick of the times in `/proc/PID/stat`. User space sees 100 a second on
 /// every architecture that Linux is built for today.
 const TICK: Duration = Duration::from_millis(10);
@@ -92,7 +94,7 @@ impl Server {
                     "does not accept connections after {START_LIMIT:?}"
                 )));
             }
-            thread::sleep(POLL);
+            thread::sleep(START_POLL);
         }
         server.check()?;
         Ok(server)

@@ -34,22 +34,29 @@ impl Client {
 
     /// Creates a transfer; its id.
     pub(crate) fn create(&mut self) -> Result<String, Box<dyn Error>> {
+        self.create_with("")
+    }
+
+    /// Creates a transfer with these header lines besides; its id.
+    pub(crate) fn create_with(&mut self, headers: &str) -> Result<String, Box<dyn Error>> {
         self.created += 1;
         let source = format!("{}-{}", Uuid::new_v4().simple(), self.created);
-        self.create_of(&json!({"srcUserId": source, "dstUserId": "recipient"}))
+        let body = json!({"srcUserId": source, "dstUserId": "recipient"});
+        self.create_of(&body, headers)
     }
 
     /// Creates a batch import; its id.
     pub(crate) fn create_import(&mut self) -> Result<String, Box<dyn Error>> {
         let result = Uuid::new_v4().to_string();
-        self.create_of(&json!({
+        let body = json!({
             "taskType": 1, "resultId": result, "orgId": "o", "orgUserId": "u",
-        }))
+        });
+        self.create_of(&body, "")
     }
 
-    fn create_of(&mut self, body: &Value) -> Result<String, Box<dyn Error>> {
+    fn create_of(&mut self, body: &Value, headers: &str) -> Result<String, Box<dyn Error>> {
         let date = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-        let headers = format!("X-User-Id: bench\r\nX-Date: {date}\r\n");
+        let headers = format!("X-User-Id: bench\r\nX-Date: {date}\r\n{headers}");
         let answer = self.post(CREATE_PATH, &headers, body)?;
         Ok(answer["taskId"].as_str().ok_or("no task id")?.to_owned())
     }
@@ -88,6 +95,14 @@ impl Client {
             "POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer bench\r\n\
              Content-Type: application/json\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
         );
+        self.answer(path, &request)
+    }
+
+    pub(crate) fn get(&mut self, path: &str) -> Result<Value, Box<dyn Error>> {
+        self.answer(path, &format!("GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n"))
+    }
+
+    fn answer(&mut self, path: &str, request: &str) -> Result<Value, Box<dyn Error>> {
         self.stream.get_mut().write_all(request.as_bytes())?;
         let (mut length, mut status, mut line) = (0, String::new(), String::new());
         while self.stream.read_line(&mut line)? > 2 {

@@ -27,6 +27,7 @@
 #[path = "../create/bare.rs"]
 mod bare;
 mod claims;
+#[allow(dead_code, reason = "the stand-in's bench uses the rest of it")]
 mod client;
 #[path = "../../tests/support/command.rs"]
 mod command;
