@@ -20,6 +20,7 @@ use tower::{Service, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::api;
+use crate::auth::jwt::{JwksError, Jwt};
 use crate::auth::layer::AuthLayer;
 use crate::auth::limits::Limiter;
 use crate::auth::{self, Authenticator};
@@ -62,6 +63,9 @@ pub enum BuildError {
     /// The stand-in's seed cannot be had.
     #[error(transparent)]
     Seed(#[from] SeedError),
+    /// The keys of JWTs are of no use.
+    #[error("auth.jwt.jwks_file: {0}")]
+    Jwks(#[from] JwksError),
 }
 
 /// What is known of the running service, before it starts.
@@ -104,6 +108,8 @@ impl App {
         ops: Ops,
     ) -> Result<Self, BuildError> {
         let background = Background::default();
+        let reload = Reload::default();
+        let authenticator = authenticator(config, &clock, &reload, &background)?;
         let context = StoreContext {
             node: config.id.node,
             clock: clock.clone(),
@@ -124,32 +130,45 @@ impl App {
             repository = lives.repository();
             stand_in = Some(lives);
         }
-        let mut app = Self::compose(config, clock, repository, background, ops);
+        let mut app = Self::compose(config, authenticator, repository, background, reload, ops);
         app.stand_in = stand_in;
         Ok(app)
     }
 
     /// Puts the service together over this repository, whatever
     /// `config.store` says; nothing lives in it by itself.
-    #[must_use]
+    ///
+    /// # Errors
+    ///
+    /// [`JwksError`].
     pub fn with_repository(
         config: &Config,
         clock: SharedClock,
         repository: Arc<dyn TaskRepository>,
-    ) -> Self {
+    ) -> Result<Self, JwksError> {
         let background = Background::default();
-        Self::compose(config, clock, repository, background, operations())
+        let reload = Reload::default();
+        let authenticator = authenticator(config, &clock, &reload, &background)?;
+        let ops = operations();
+        Ok(Self::compose(
+            config,
+            authenticator,
+            repository,
+            background,
+            reload,
+            ops,
+        ))
     }
 
     fn compose(
         config: &Config,
-        clock: SharedClock,
+        authenticator: Authenticator,
         repository: Arc<dyn TaskRepository>,
         background: Background,
+        reload: Reload,
         ops: Ops,
     ) -> Self {
         ops.opened(&repository);
-        let reload = Reload::default();
         let directory = config
             .directory
             .file
@@ -157,17 +176,7 @@ impl App {
             .map_or_else(Directory::default, |file| {
                 Directory::watch(file, &reload, &background.tasks(), background.token())
             });
-        let authenticator = Authenticator::new(
-            config.auth.mode,
-            config.auth.clock_skew,
-            config.auth.credentials(),
-            clock,
-        );
-        let authenticator = Arc::new(if config.dev.is_some() {
-            authenticator.in_the_stand_in()
-        } else {
-            authenticator
-        });
+        let authenticator = Arc::new(authenticator);
         watch_reloadable(&ops, &reload, &authenticator);
         Self {
             background,
@@ -313,6 +322,30 @@ impl App {
     pub fn repository(&self) -> Arc<dyn TaskRepository> {
         Arc::clone(&self.repository)
     }
+}
+
+/// Who checks credentials. Keys of JWTs are kept up to date in the background.
+fn authenticator(
+    config: &Config,
+    clock: &SharedClock,
+    reload: &Reload,
+    background: &Background,
+) -> Result<Authenticator, JwksError> {
+    let auth = &config.auth;
+    let credentials = auth.credentials();
+    let mut authenticator =
+        Authenticator::new(auth.mode, auth.clock_skew, credentials, Arc::clone(clock));
+    if config.dev.is_some() {
+        authenticator = authenticator.in_the_stand_in();
+    }
+    if let Some(jwt) = &auth.jwt
+        && let Some(source) = jwt.source()
+    {
+        let (tasks, stop) = (background.tasks(), background.token());
+        let jwt = Jwt::new(jwt.issuer(), source, reload, &tasks, stop)?;
+        authenticator = authenticator.with_jwt(jwt);
+    }
+    Ok(authenticator)
 }
 
 /// Has the operations show what can be reloaded, as it is in force.

@@ -40,11 +40,13 @@ pub enum What {
     Configuration,
     /// The user directory.
     Directory,
+    /// The keys of the issuer of JWTs.
+    Jwks,
 }
 
 impl What {
     /// All there is.
-    pub const ALL: [Self; 2] = [Self::Configuration, Self::Directory];
+    pub const ALL: [Self; 3] = [Self::Configuration, Self::Directory, Self::Jwks];
 
     /// Its name in metrics.
     #[must_use]
@@ -52,6 +54,7 @@ impl What {
         match self {
             Self::Configuration => "configuration",
             Self::Directory => "directory",
+            Self::Jwks => "jwks",
         }
     }
 }
@@ -92,6 +95,12 @@ impl Reload {
     /// Asks for it; what is asked while one is under way is done after it.
     pub fn ask(&self) {
         self.asked.send_replace(());
+    }
+
+    /// Told whenever it is asked for.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<()> {
+        self.asked.subscribe()
     }
 
     /// Counts what came of a reload.
@@ -239,7 +248,7 @@ pub fn watch(
     stop: CancellationToken,
     mut look: impl FnMut(Occasion) + Send + 'static,
 ) {
-    let mut asked = reload.asked.subscribe();
+    let mut asked = reload.subscribe();
     let blocking = tasks.clone();
     tasks.spawn(stop.run_until_cancelled_owned(async move {
         loop {

@@ -76,7 +76,7 @@ pub(crate) fn serve(arguments: &[String]) -> Result<(), Box<dyn Error>> {
                     .max_size(POOL)
                     .build()?,
             });
-            let app = App::with_repository(&config, clock, repository);
+            let app = App::with_repository(&config, clock, repository)?;
             let mut terminate =
                 tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
             let stop = async move {

@@ -73,7 +73,10 @@ impl Settings {
     }
 
     fn shuts_everybody_out(&self, config: &Config) -> bool {
-        self.in_force.auth.mode == AuthMode::Verify && config.auth.has_no_credential()
+        // That JWTs are taken, or are not, takes effect at restart.
+        let no_jwt = self.in_force.auth.jwt.is_none() || config.auth.jwt.is_none();
+        let none_listed = config.auth.apps.is_empty() && config.auth.tokens.is_empty();
+        self.in_force.auth.mode == AuthMode::Verify && none_listed && no_jwt
     }
 
     fn refuse(&mut self, why: &str, occasion: Occasion) {

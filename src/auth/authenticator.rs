@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::authorization::Authorization;
 use super::credentials::Credentials;
 use super::headers::{AppAuthHeaders, host};
+use super::jwt::Jwt;
 use super::signature::{SignableRequest, SignatureHeader, SigningKey, string_to_sign};
 use super::{STAND_IN_WORKER, WorkerCaller, stand_in, x_date};
 use crate::task::clock::SharedClock;
@@ -32,6 +33,7 @@ pub struct Authenticator {
     mode: AuthMode,
     clock_skew: SignedDuration,
     credentials: ArcSwap<Credentials>,
+    jwt: Option<Jwt>,
     clock: SharedClock,
     /// Of the stand-in `kootask dev`: the key of its apps.
     stand_in_key: Option<SigningKey>,
@@ -67,10 +69,18 @@ impl Authenticator {
             mode,
             clock_skew,
             credentials: ArcSwap::from_pointee(credentials),
+            jwt: None,
             clock,
             stand_in_key: None,
             stand_in_worker: STAND_IN_WORKER.parse().ok(),
         }
+    }
+
+    /// Takes JWTs for credentials, too.
+    #[must_use]
+    pub fn with_jwt(mut self, jwt: Jwt) -> Self {
+        self.jwt = Some(jwt);
+        self
     }
 
     /// Lets credentials name any tenant, as the stand-in does.
@@ -94,7 +104,7 @@ impl Authenticator {
 
     /// Checks all but a signature. The credential of a token that is known is noted
     /// for the log whatever is found.
-    pub(super) fn check<'a>(
+    pub(super) async fn check<'a>(
         &self,
         parts: &'a Parts,
         claimed: &AppAuthHeaders,
@@ -111,6 +121,7 @@ impl Authenticator {
             Authorization::Signature(signature) => Ok(Presented::Signed(signature)),
             Authorization::Bearer(token) => self
                 .check_token(token, &claimed.user_id, now, context)
+                .await
                 .map(Presented::Unsigned),
             Authorization::Absent => self
                 .without_credential("no credential")
@@ -118,37 +129,60 @@ impl Authenticator {
         }
     }
 
-    fn check_token(
+    async fn check_token(
         &self,
         token: &str,
         user_id: &Identifier,
         now: Timestamp,
         context: &RequestContext,
     ) -> Result<Admitted, ApiError> {
+        if let Some(checked) = self.check_listed_token(token, user_id, now, context) {
+            return checked;
+        }
+        if let Some(jwt) = self.jwt_of(token) {
+            let skew = self.clock_skew;
+            return jwt.admit(token, user_id, now, skew, context).await;
+        }
+        let mut admitted = self.without_credential("unknown token")?;
+        if self.stand_in_key.is_some()
+            && let Some(tenant_id) = stand_in::tenant_of_token(token)
+        {
+            admitted.tenant_id = tenant_id;
+        }
+        Ok(admitted)
+    }
+
+    /// Who judges this token, if it is a JWT of the issuer's.
+    fn jwt_of(&self, token: &str) -> Option<&Jwt> {
+        self.jwt.as_ref().filter(|jwt| jwt.is_claimed_by(token))
+    }
+
+    /// What there is to a token of the configuration; `None` if it is none.
+    fn check_listed_token(
+        &self,
+        token: &str,
+        user_id: &Identifier,
+        now: Timestamp,
+        context: &RequestContext,
+    ) -> Option<Result<Admitted, ApiError>> {
         let credentials = self.credentials.load();
+        let refused = |why: &'static str| Some(Err(ApiError::Unauthenticated(why.into())));
         let Some((token, name)) = credentials.token(token) else {
-            if credentials.worker(token).is_some() {
-                return Err(ApiError::Unauthenticated("a worker's token".into()));
-            }
-            let mut admitted = self.without_credential("unknown token")?;
-            if self.stand_in_key.is_some()
-                && let Some(tenant_id) = stand_in::tenant_of_token(token)
-            {
-                admitted.tenant_id = tenant_id;
-            }
-            return Ok(admitted);
+            return credentials
+                .worker(token)
+                .and_then(|_| refused("a worker's token"));
         };
         context.note_credential(name.as_ref());
         if token.expires_at.is_some_and(|end| end <= now) {
-            return Err(ApiError::Unauthenticated("the token has expired".into()));
+            return refused("the token has expired");
         }
         if token.user_id.as_ref().is_some_and(|bound| bound != user_id) {
-            return Err(ApiError::Forbidden);
+            return Some(Err(ApiError::Forbidden));
         }
-        Ok(Admitted {
+        Some(Ok(Admitted {
             tenant_id: token.tenant_id.clone(),
             credential: name,
-        })
+        }))
     }
 
     /// The worker of a request. The credential of a token that is known is noted
@@ -168,6 +202,7 @@ impl Authenticator {
         let Some(worker) = credentials.worker(token) else {
             return match credentials.token(token) {
                 Some(_) => Err(refused("a token that is no worker's")),
+                None if self.jwt_of(token).is_some() => Err(refused("a JWT, of a worker")),
                 None => self.stand_in_worker("unknown token"),
             };
         };

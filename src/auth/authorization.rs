@@ -6,8 +6,9 @@ use super::headers::single;
 use super::signature::SignatureHeader;
 use crate::web::error::Reason;
 
-/// The most bytes a bearer token may have.
-const MAX_TOKEN_LENGTH: usize = 4096;
+/// The most bytes a bearer token may have: what a head over HTTP/2 has room for. A JWT
+/// with many claims has some thousand.
+const MAX_TOKEN_LENGTH: usize = 16 * 1024;
 
 /// A credential as presented, well-formed but not yet checked.
 pub(super) enum Authorization<'a> {

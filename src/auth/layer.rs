@@ -161,7 +161,7 @@ async fn authenticate(
     let context = RequestContext::of(&parts.extensions)?;
     let claimed = AppAuthHeaders::read(&parts, context.trace_id_violation())?;
     context.note_user(claimed.user_id.as_str());
-    let (admitted, signed) = match authenticator.check(&parts, &claimed, &context)? {
+    let (admitted, signed) = match authenticator.check(&parts, &claimed, &context).await? {
         Presented::Unsigned(admitted) => (admitted, None),
         Presented::Signed(presented) => {
             let bytes = body::read(request_body, &context).await?;

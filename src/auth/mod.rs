@@ -8,6 +8,7 @@ mod authorization;
 mod credentials;
 mod explanation;
 mod headers;
+pub mod jwt;
 pub mod layer;
 pub mod limits;
 mod requirements;
@@ -37,8 +38,8 @@ pub struct Caller {
     pub tenant_id: TenantId,
     /// The user it acts as (`X-User-Id`).
     pub user_id: Identifier,
-    /// The name of the credential: an app's id, or [`TokenDigest::name`]; `None`
-    /// where none was required.
+    /// The name of the credential: an app's id, [`TokenDigest::name`], or of a JWT that
+    /// of its subject; `None` where none was required.
     pub credential: Option<Identifier>,
     /// How the request was signed, if it was.
     pub signed: Option<Signed>,

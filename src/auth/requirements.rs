@@ -16,7 +16,8 @@ use crate::web::error::{ApiError, Malformed, Reason, Violation};
 
 const BEARER_DESCRIPTION: &str = "\
 `Bearer TOKEN`, with the scheme in any case; also `Bearer+TOKEN`, as KooDrive prints it, or the \
-bare token. A token may be bound to a user, whom `X-User-Id` must then name.";
+bare token. A token may be bound to a user, whom `X-User-Id` must then name. Where `auth.jwt` \
+is configured, a JWT of its issuer is a token, too.";
 
 const APP_SIGNATURE_DESCRIPTION: &str = "\
 App authentication: `HMAC-SHA256 AppId=…,SignedHeaders=host;x-date;x-user-id,Signature=…`. \

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::CommandError;
 use super::serve::ALLOW;
-use crate::config::{Config, Defaults};
+use crate::app::BuildError;
+use crate::config::{Config, Defaults, JwtConfig};
 
 /// The arguments of `kootask config check`.
 #[derive(Debug, clap::Args)]
@@ -20,6 +21,9 @@ impl Check {
     pub(super) fn run(self) -> Result<(), CommandError> {
         let config = Config::load(self.config.as_deref(), Defaults::Serve, [])?;
         super::serve::require_credential(&config)?;
+        if let Some(source) = config.auth.jwt.as_ref().and_then(JwtConfig::source) {
+            source.check().map_err(BuildError::from)?;
+        }
         print!("{config}");
         for warning in config.warnings(Timestamp::now()) {
             eprintln!("kootask: warning: {warning}");

@@ -54,6 +54,8 @@ or an app that signs its requests:
   tenant_id = \"my-company\"
   app_secret_file = \"/run/secrets/my-console\"
 
+or the issuer of your users' JWTs, under [auth.jwt],
+
 to a file given with --config, or the same in the environment:
 
   KOOTASK__AUTH__TOKENS__0__TOKEN_SHA256=…  KOOTASK__AUTH__TOKENS__0__TENANT_ID=my-company

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
+use super::jwt::JwtConfig;
 use super::reading::Table;
 use super::secret::refuse_short;
 use super::section::section;
@@ -44,6 +45,9 @@ section! {
 
         /// The workers that get tasks done.
         pub workers: Vec<WorkerConfig>,
+
+        /// The issuer whose JWTs are taken.
+        pub jwt: Option<JwtConfig>,
     }
 }
 
@@ -138,10 +142,11 @@ impl AuthConfig {
     /// Whether nobody could call where a credential is required.
     #[must_use]
     pub const fn has_no_credential(&self) -> bool {
-        self.apps.is_empty() && self.tokens.is_empty()
+        self.apps.is_empty() && self.tokens.is_empty() && self.jwt.is_none()
     }
 
-    /// Takes the credentials of another configuration in place of its own.
+    /// Takes the credentials of another configuration in place of its own: those that
+    /// are listed.
     pub fn replace_credentials(&mut self, other: Self) {
         self.apps = other.apps;
         self.tokens = other.tokens;

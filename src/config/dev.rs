@@ -87,11 +87,9 @@ impl Field for Option<DevConfig> {
             let dev = table.table(key, DevConfig::KEYS);
             return dev.and_then(<DevConfig as Section>::read).map(Some);
         }
-        let given = table.take(key.name);
-        // The file of defaults has the table's head, which sets nothing.
-        let is_empty =
-            |node: &Node| matches!(&node.content, Content::Table(keys) if keys.is_empty());
-        if given.is_some_and(|node| !is_empty(&node)) {
+        let is_set = table.is_set(key.name);
+        table.take(key.name);
+        if is_set {
             table.mistake(key.name, "is for «kootask dev» alone");
         }
         Some(None)

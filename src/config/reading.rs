@@ -77,6 +77,14 @@ impl<'a> Table<'a> {
         Some(node)
     }
 
+    /// Whether anything is set under this name. The file of defaults has the head of a
+    /// table, which sets nothing.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        let is_empty =
+            |node: &Node| matches!(&node.content, Content::Table(keys) if keys.is_empty());
+        self.entries.get(name).is_some_and(|node| !is_empty(node))
+    }
+
     /// What was given under this key, or its default.
     pub(super) fn take_or_default(&mut self, key: &Key) -> Option<Node> {
         self.take(key.name).or_else(|| {

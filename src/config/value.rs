@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::server::OpsListen;
 use super::tree::Content;
+use crate::auth::jwt::JwksUrl;
 use crate::auth::{AuthMode, TokenDigest};
 use crate::stand_in::progress::Progress;
 use crate::store::StoreUrl;
@@ -242,6 +243,33 @@ impl Value for PathBuf {
 
     fn written(&self) -> toml::Value {
         self.display().to_string().into()
+    }
+}
+
+impl Value for String {
+    const WANTED: &'static str = "text that is not empty";
+
+    fn read(text: &str) -> Result<Self, Wrong> {
+        match text {
+            "" => Err(Wrong::Form),
+            _ => Ok(text.to_owned()),
+        }
+    }
+
+    fn written(&self) -> toml::Value {
+        self.clone().into()
+    }
+}
+
+impl Value for JwksUrl {
+    const WANTED: &'static str = "the URL of a JSON Web Key Set";
+
+    fn read(text: &str) -> Result<Self, Wrong> {
+        text.parse().map_err(Wrong::Because)
+    }
+
+    fn written(&self) -> toml::Value {
+        self.to_string().into()
     }
 }
 

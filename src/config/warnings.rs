@@ -27,7 +27,8 @@ impl Config {
                 "auth.mode is accept-any: whoever reaches this service may call it".to_owned(),
             );
         }
-        let mut good = self.auth.apps.len();
+        let jwt = usize::from(self.auth.jwt.is_some());
+        let mut good = self.auth.apps.len().saturating_add(jwt);
         for (number, token) in self.auth.tokens.iter().enumerate() {
             match token.expires_at {
                 Some(end) if end <= now => warnings.push(format!(

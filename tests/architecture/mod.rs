@@ -48,7 +48,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("tenant", &["auth", "wire", "web", "task"]),
     ("worker", &["auth", "wire", "web", "task"]),
     ("stand_in", &["auth", "web", "task"]),
-    ("auth", &["web", "task"]),
+    ("auth", &["reload", "web", "task"]),
     ("wire", &["web", "task"]),
     ("store", &["task"]),
     ("directory", &["reload", "task"]),

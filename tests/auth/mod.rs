@@ -3,6 +3,7 @@
 mod bearer;
 mod credential;
 mod gate;
+mod jwt;
 mod laws;
 mod model;
 mod signature;

@@ -3,6 +3,7 @@
 mod credentials;
 mod dev;
 mod help;
+mod jwks;
 mod migrate;
 mod postgres;
 mod reload;

@@ -16,13 +16,13 @@ use crate::support::until;
 
 /// A configuration as a mounted Kubernetes volume has it: a link to a folder, which
 /// is swapped whole.
-struct Volume {
+pub(super) struct Volume {
     folder: TempDir,
     versions: AtomicUsize,
 }
 
 impl Volume {
-    fn new(files: &[(&str, &str)]) -> Self {
+    pub(super) fn new(files: &[(&str, &str)]) -> Self {
         let volume = Self {
             folder: tempfile::tempdir().unwrap(),
             versions: AtomicUsize::new(0),
@@ -31,12 +31,12 @@ impl Volume {
         volume
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join("data").join(name)
     }
 
     /// Puts other files in the place of those there are, with the same times.
-    fn swap(&self, files: &[(&str, &str)]) {
+    pub(super) fn swap(&self, files: &[(&str, &str)]) {
         let version = self.versions.fetch_add(1, Ordering::Relaxed).to_string();
         let folder = self.folder.path().join(&version);
         std::fs::create_dir(&folder).unwrap();
@@ -53,7 +53,7 @@ impl Volume {
         std::fs::rename(next, self.folder.path().join("data")).unwrap();
     }
 
-    fn serve(&self) -> Service {
+    pub(super) fn serve(&self) -> Service {
         Service::start(|command| command.arg("--config").arg(self.path("kootask.toml")))
     }
 }

@@ -2,6 +2,7 @@
 
 mod defaults;
 mod environment;
+mod jwt;
 mod mistakes;
 mod round_trip;
 mod secrets;
