@@ -14,6 +14,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use http::Request;
 use jiff::Timestamp;
+use opentelemetry_sdk::trace::SdkTracer;
 use tokio_util::task::TaskTracker;
 use tower::util::AndThenLayer;
 use tower::{Service, ServiceBuilder};
@@ -40,6 +41,7 @@ use crate::web::context::RequestLimits;
 use crate::web::cors::Cors;
 use crate::web::envelope::EnvelopeLayer;
 use crate::web::error::ApiError;
+use crate::web::request_span::RequestTracer;
 use crate::worker;
 
 pub use self::openapi::openapi;
@@ -85,6 +87,7 @@ pub struct App {
     tasks: TaskService,
     limits: RequestLimits,
     stand_in: Option<StandIn>,
+    tracer: Option<RequestTracer>,
 }
 
 impl App {
@@ -189,6 +192,7 @@ impl App {
             ),
             authenticator,
             stand_in: None,
+            tracer: None,
             limiter: Arc::new(Limiter::new(
                 config.limits.limits(),
                 usize::from(config.store.max_connections).max(FEWEST_READS),
@@ -253,10 +257,21 @@ impl App {
             .option_layer(stand_in.map(|_| AndThenLayer::new(stand_in::conduct)))
             // Sees every request first and every answer last: it must know the
             // trace id of all there is, and give errors of all layers one form.
-            .layer(EnvelopeLayer::new(self.limits).observed_by(self.ops.requests()))
+            .layer(
+                EnvelopeLayer::new(self.limits)
+                    .observed_by(self.ops.requests())
+                    .traced_by(self.tracer.clone()),
+            )
             // Within the envelope, so that a panic is answered like any error.
             .layer(CatchPanicLayer::custom(on_panic))
             .service(self.routes())
+    }
+
+    /// Has a span made of each request, by this tracer.
+    #[must_use]
+    pub fn traced_by(mut self, tracer: SdkTracer) -> Self {
+        self.tracer = Some(RequestTracer::new(tracer, calls().paths()));
+        self
     }
 
     /// What is known of the running service.

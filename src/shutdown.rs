@@ -1,5 +1,5 @@
 //! The end of the process, in this order: the listener, the requests in flight,
-//! the store, what runs in the background, the log. Each has a bound of its own,
+//! the store, what runs in the background, the spans, the log. Each has a bound of its own,
 //! so that nothing holds the exit up for good.
 //!
 //! Whatever runs beside requests runs in the one tracker of [`Background`] and
@@ -16,6 +16,9 @@ pub const STORE: Duration = Duration::from_secs(4);
 pub const STORE_AT_LEAST: Duration = Duration::from_secs(1);
 /// How long the background's work may take to notice that it should end.
 pub const BACKGROUND: Duration = Duration::from_secs(1);
+
+/// How long the last spans may take to their collector.
+pub const SPANS: Duration = Duration::from_millis(500);
 
 /// The owner of all that runs in the background. When it is dropped, all is told
 /// to end.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use listenfd::ListenFd;
+use opentelemetry_sdk::trace::SdkTracer;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,7 @@ use crate::reload::Reload;
 use crate::server::{OpsServer, Server, Timing};
 use crate::shutdown;
 use crate::task::clock::SystemClock;
+use crate::traces::Traces;
 
 /// The arguments of `kootask serve`.
 #[derive(Debug, clap::Args)]
@@ -108,6 +110,8 @@ pub(super) fn serve(
 ) -> Result<(), CommandError> {
     // Before there are threads: it is told by the environment.
     let inherited = ListenFd::from_env().take_tcp_listener(0)?;
+    let traces = Traces::from_environment(ops::VERSION)?;
+    let tracer = traces.as_ref().map(Traces::tracer);
     let ops = app::operations();
     ops::count_panics();
     ops.watch_log(log.dropped());
@@ -117,12 +121,15 @@ pub(super) fn serve(
     let served = runtime.block_on(async {
         let side = SideTasks::default();
         watch_over(&config, &ops, &side)?;
-        let served = run(config, source, inherited, ops, listening).await;
+        let served = run(config, source, inherited, ops, tracer, listening).await;
         side.end().await;
         served
     });
     // What had to end has been waited for; a thread that hangs is left.
     runtime.shutdown_background();
+    if let Some(traces) = traces {
+        traces.end(shutdown::SPANS);
+    }
     served
 }
 
@@ -161,6 +168,7 @@ async fn run(
     source: Source,
     inherited: Option<TcpListener>,
     ops: Ops,
+    tracer: Option<SdkTracer>,
     listening: impl FnOnce(SocketAddr),
 ) -> Result<(), CommandError> {
     let (stop, hurry) = signals()?;
@@ -177,6 +185,10 @@ async fn run(
         app = App::build_watched(&config, Arc::new(SystemClock), ops) => app?,
         // It can wait for a database.
         () = &mut stop => return Ok(()),
+    };
+    let app = match tracer {
+        Some(tracer) => app.traced_by(tracer),
+        None => app,
     };
     let reload = app.reload();
     app.watch(source, config.clone());

@@ -11,13 +11,14 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::web::method;
 use crate::web::observer::{Answered, RequestObserver};
 
 /// 0.5 ms to 10 s, in seconds.
 const BUCKETS: [f64; 14] = [
     0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
-/// The methods that have a name; any other is [`OTHER`].
+/// The methods whose handles are prepared.
 const METHODS: [Method; 9] = [
     Method::GET,
     Method::POST,
@@ -29,7 +30,6 @@ const METHODS: [Method; 9] = [
     Method::CONNECT,
     Method::TRACE,
 ];
-const OTHER: &str = "_OTHER";
 /// The route of a path that no call has.
 const UNMATCHED: &str = "unmatched";
 /// The statuses whose handles are prepared.
@@ -112,7 +112,7 @@ impl RequestMetrics {
         let known = METHODS.iter().position(|known| known == method);
         let make = || {
             self.durations.get_or_create_owned(&RequestLabels {
-                http_request_method: known.and_then(name_of).unwrap_or(OTHER),
+                http_request_method: method::name_of(method),
                 http_route: route.template,
                 http_response_status_code: status.as_u16(),
             })
@@ -126,14 +126,6 @@ impl RequestMetrics {
             None => make(),
         }
     }
-}
-
-/// The name of the known method of this number.
-fn name_of(number: usize) -> Option<&'static str> {
-    const NAMES: [&str; METHODS.len()] = [
-        "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "CONNECT", "TRACE",
-    ];
-    NAMES.get(number).copied()
 }
 
 impl RequestObserver for RequestMetrics {
@@ -205,8 +197,8 @@ mod tests {
 
     #[test]
     fn each_method_has_its_own_name() {
-        for (number, method) in METHODS.iter().enumerate() {
-            assert_eq!(name_of(number), Some(method.as_str()));
+        for method in METHODS {
+            assert_eq!(method::name_of(&method), method.as_str());
         }
     }
 }

@@ -30,6 +30,7 @@ use super::language::Language;
 use super::observer::RequestObserver;
 use super::peer::Peer;
 use super::request_log::RequestLog;
+use super::request_span::RequestTracer;
 use super::trace_id::X_TRACEID;
 
 /// The ways to authenticate (RFC 9110, section 11.6.1).
@@ -73,6 +74,7 @@ pub const SIGNATURE_SCHEME: &str = "HMAC-SHA256";
 pub struct EnvelopeLayer {
     limits: RequestLimits,
     observer: Option<Arc<dyn RequestObserver>>,
+    tracer: Option<RequestTracer>,
 }
 
 impl EnvelopeLayer {
@@ -82,6 +84,7 @@ impl EnvelopeLayer {
         Self {
             limits,
             observer: None,
+            tracer: None,
         }
     }
 
@@ -89,6 +92,13 @@ impl EnvelopeLayer {
     #[must_use]
     pub fn observed_by(mut self, observer: Arc<dyn RequestObserver>) -> Self {
         self.observer = Some(observer);
+        self
+    }
+
+    /// The same layer, which makes a span of each request if there is a `tracer`.
+    #[must_use]
+    pub fn traced_by(mut self, tracer: Option<RequestTracer>) -> Self {
+        self.tracer = tracer;
         self
     }
 }
@@ -100,6 +110,7 @@ impl<S> Layer<S> for EnvelopeLayer {
         Envelope {
             limits: self.limits,
             observer: self.observer.clone(),
+            tracer: self.tracer.clone(),
             inner,
         }
     }
@@ -110,6 +121,7 @@ impl<S> Layer<S> for EnvelopeLayer {
 pub struct Envelope<S> {
     limits: RequestLimits,
     observer: Option<Arc<dyn RequestObserver>>,
+    tracer: Option<RequestTracer>,
     inner: S,
 }
 
@@ -139,10 +151,12 @@ where
             started,
         ));
         request.extensions_mut().insert(Arc::clone(&context));
+        let tracer = self.tracer.as_ref();
         let log = RequestLog::begin(
             &request,
             Arc::clone(&context),
             self.observer.clone(),
+            tracer.map(|tracer| tracer.begin(&request, &context)),
             started,
         );
         let framed = framing::judge(request.headers());

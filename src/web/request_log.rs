@@ -1,4 +1,4 @@
-//! The one log line of a request.
+//! The one log line of a request, and with it the end of its span.
 
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
@@ -6,12 +6,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{Method, Request, StatusCode, Uri};
+use opentelemetry::trace::TraceId;
 use tokio::time::Instant;
 use tracing::field::{DisplayValue, display};
 
 use super::context::RequestContext;
 use super::error::ApiError;
 use super::observer::{Answered, RequestObserver};
+use super::request_span::RequestSpan;
 
 /// Logs the request when it is answered, and has it counted; or logs that its
 /// client left before.
@@ -20,6 +22,7 @@ use super::observer::{Answered, RequestObserver};
 pub(super) struct RequestLog {
     context: Arc<RequestContext>,
     observer: Option<Arc<dyn RequestObserver>>,
+    span: Option<RequestSpan>,
     method: Method,
     uri: Uri,
     started: Instant,
@@ -33,6 +36,7 @@ macro_rules! line {
             target: "kootask::request",
             tracing::Level::$level,
             trace_id = $log.context.trace_id().as_str(),
+            otel_trace_id = $log.otel_trace_id(),
             peer = $log.peer(),
             user = $log.context.user_id(),
             tenant = $log.context.tenant_id(),
@@ -51,11 +55,13 @@ impl RequestLog {
         request: &Request<B>,
         context: Arc<RequestContext>,
         observer: Option<Arc<dyn RequestObserver>>,
+        span: Option<RequestSpan>,
         started: Instant,
     ) -> Self {
         Self {
             context,
             observer,
+            span,
             method: request.method().clone(),
             uri: request.uri().clone(),
             started,
@@ -84,6 +90,15 @@ impl RequestLog {
             }
             Some(error) => line!(self, INFO, status = status_number, code, %error, "request"),
         }
+        if let Some(span) = self.span.take() {
+            span.answered(status, error);
+        }
+    }
+
+    /// The trace that the request's span is a part of, if it has one: another thing
+    /// than KooDrive's trace id.
+    fn otel_trace_id(&self) -> Option<DisplayValue<TraceId>> {
+        self.span.as_ref().map(|span| display(span.trace_id()))
     }
 
     /// The other end of the connection.

@@ -10,13 +10,13 @@ use self::imports::Import;
 
 /// The rooms from the top to the bottom, each with those it may import. A room
 /// imports rooms below it alone, so there can be no circle.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     ("main", &["cli"]),
     (
         "cli",
         &[
             "server", "app", "config", "ops", "api", "auth", "store", "reload", "shutdown",
-            "logging", "web", "task",
+            "logging", "traces", "web", "task",
         ],
     ),
     ("server", &["app", "ops", "shutdown", "web"]),
@@ -55,6 +55,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("reload", &[]),
     ("shutdown", &[]),
     ("logging", &[]),
+    ("traces", &[]),
     ("web", &[]),
     ("task", &[]),
 ];

@@ -7,6 +7,7 @@ mod health;
 mod metrics;
 mod readiness;
 mod systemd;
+mod traces;
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;

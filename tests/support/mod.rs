@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod clock;
+pub mod collector;
 pub mod command;
 pub mod credentials;
 pub mod crew;
