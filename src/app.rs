@@ -36,6 +36,7 @@ use crate::task::TaskService;
 use crate::task::clock::SharedClock;
 use crate::task::repository::TaskRepository;
 use crate::tenant;
+use crate::tls::{self, Tls, TlsError};
 use crate::web::call::{Access, Calls};
 use crate::web::context::RequestLimits;
 use crate::web::cors::Cors;
@@ -68,6 +69,9 @@ pub enum BuildError {
     /// The keys of JWTs are of no use.
     #[error("auth.jwt.jwks_file: {0}")]
     Jwks(#[from] JwksError),
+    /// The files of certificates and keys are of no use.
+    #[error("TLS, as server.tls_cert_file and those beside it say: {0}")]
+    Tls(#[from] TlsError),
 }
 
 /// What is known of the running service, before it starts.
@@ -88,6 +92,7 @@ pub struct App {
     limits: RequestLimits,
     stand_in: Option<StandIn>,
     tracer: Option<RequestTracer>,
+    tls: Option<tls::Acceptor>,
 }
 
 impl App {
@@ -110,6 +115,8 @@ impl App {
         clock: SharedClock,
         ops: Ops,
     ) -> Result<Self, BuildError> {
+        // Before the store, which a start that fails leaves as it was.
+        let tls = config.server.tls_files().map(Tls::load).transpose()?;
         let background = Background::default();
         let reload = Reload::default();
         let authenticator = authenticator(config, &clock, &reload, &background)?;
@@ -135,6 +142,7 @@ impl App {
         }
         let mut app = Self::compose(config, authenticator, repository, background, reload, ops);
         app.stand_in = stand_in;
+        app.tls = tls.map(|tls| app.watch_certificate(tls));
         Ok(app)
     }
 
@@ -193,6 +201,7 @@ impl App {
             authenticator,
             stand_in: None,
             tracer: None,
+            tls: None,
             limiter: Arc::new(Limiter::new(
                 config.limits.limits(),
                 usize::from(config.store.max_connections).max(FEWEST_READS),
@@ -204,6 +213,18 @@ impl App {
                 timeout: config.server.request_timeout,
             },
         }
+    }
+
+    /// Has the certificate change with its files, and its end shown.
+    fn watch_certificate(&self, tls: Tls) -> tls::Acceptor {
+        if let Some(warning) = tls.warning(Timestamp::now()) {
+            tracing::warn!("{warning}");
+        }
+        let (tasks, stop) = (self.background.tasks(), self.background.token());
+        let acceptor = tls.watch(&self.reload, &tasks, stop);
+        let shown = acceptor.clone();
+        self.ops.watch_certificate(move || Some(shown.end()));
+        acceptor
     }
 
     /// The routes.
@@ -280,6 +301,12 @@ impl App {
         self.ops.clone()
     }
 
+    /// What makes the listener's connections ones within TLS, if they shall be.
+    #[must_use]
+    pub fn tls(&self) -> Option<tls::Acceptor> {
+        self.tls.clone()
+    }
+
     /// The tasks, for who executes them.
     #[must_use]
     pub fn tasks(&self) -> TaskService {
@@ -292,8 +319,8 @@ impl App {
         self.background.tasks()
     }
 
-    /// Has what is reloadable read its files anew: the user directory and, once
-    /// [watched](App::watch), the configuration.
+    /// Has what is reloadable read its files anew: the user directory, the certificate
+    /// and, once [watched](App::watch), the configuration.
     #[must_use]
     pub fn reload(&self) -> Reload {
         self.reload.clone()

@@ -30,6 +30,7 @@ pub mod stand_in;
 pub mod store;
 pub mod task;
 pub mod tenant;
+pub mod tls;
 pub mod traces;
 pub mod web;
 pub mod wire;

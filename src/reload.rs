@@ -42,11 +42,18 @@ pub enum What {
     Directory,
     /// The keys of the issuer of JWTs.
     Jwks,
+    /// The listener's certificate, its key and who signs those of clients.
+    Certificate,
 }
 
 impl What {
     /// All there is.
-    pub const ALL: [Self; 3] = [Self::Configuration, Self::Directory, Self::Jwks];
+    pub const ALL: [Self; 4] = [
+        Self::Configuration,
+        Self::Directory,
+        Self::Jwks,
+        Self::Certificate,
+    ];
 
     /// Its name in metrics.
     #[must_use]
@@ -55,6 +62,7 @@ impl What {
             Self::Configuration => "configuration",
             Self::Directory => "directory",
             Self::Jwks => "jwks",
+            Self::Certificate => "certificate",
         }
     }
 }
@@ -197,6 +205,17 @@ impl Files {
     /// The contents, or why there are none; nothing if that is as it was the
     /// last time. Reads every file, and blocks.
     pub fn changed(&mut self) -> Option<Contents> {
+        let before = self.seen.take();
+        let contents = self.read();
+        (self.seen != before).then_some(contents)
+    }
+
+    /// As [`Files::changed`], whether they changed or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`]: the first of the files that is.
+    pub fn read(&mut self) -> Contents {
         let contents: Contents = self
             .paths
             .iter()
@@ -207,7 +226,7 @@ impl Files {
                 })
             })
             .collect();
-        let seen = Some(match &contents {
+        self.seen = Some(match &contents {
             Ok(contents) => Seen::Contents(
                 contents
                     .iter()
@@ -216,9 +235,7 @@ impl Files {
             ),
             Err(unreadable) => Seen::Unreadable(unreadable.to_string()),
         });
-        let changed = seen != self.seen;
-        self.seen = seen;
-        changed.then_some(contents)
+        contents
     }
 }
 

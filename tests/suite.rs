@@ -28,4 +28,5 @@ mod packaging;
 mod stand_in;
 mod store;
 mod support;
+mod tls;
 mod worker;

@@ -8,6 +8,7 @@ use super::CommandError;
 use super::serve::ALLOW;
 use crate::app::BuildError;
 use crate::config::{Config, Defaults, JwtConfig};
+use crate::tls::Tls;
 
 /// The arguments of `kootask config check`.
 #[derive(Debug, clap::Args)]
@@ -24,8 +25,12 @@ impl Check {
         if let Some(source) = config.auth.jwt.as_ref().and_then(JwtConfig::source) {
             source.check().map_err(BuildError::from)?;
         }
+        let tls = config.server.tls_files().map(Tls::load).transpose();
+        let tls = tls.map_err(BuildError::from)?;
         print!("{config}");
-        for warning in config.warnings(Timestamp::now()) {
+        let now = Timestamp::now();
+        let of_tls = tls.and_then(|tls| tls.warning(now));
+        for warning in config.warnings(now).into_iter().chain(of_tls) {
             eprintln!("kootask: warning: {warning}");
         }
         if config.lets_a_network_in() {

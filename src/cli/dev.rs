@@ -62,6 +62,10 @@ fn banner(address: SocketAddr, config: &Config) -> String {
         .next()
         .unwrap_or_else(|| "kootask".to_owned());
     let store = &config.store.url;
+    let scheme = match config.server.tls_files() {
+        Some(_) => "https",
+        None => "http",
+    };
     let mode = config.auth.mode;
     let warning = if address.ip().is_loopback() {
         "It must not face a network."
@@ -72,12 +76,12 @@ fn banner(address: SocketAddr, config: &Config) -> String {
     format!(
         "\
 kootask dev: a local stand-in for KooDrive's task operations.
-Listens on http://{address}, store {store}, auth.mode {mode}.
+Listens on {scheme}://{address}, store {store}, auth.mode {mode}.
 {warning}
 
 Try it:
 
-  curl -s http://{address}{path} \\
+  curl -s {scheme}://{address}{path} \\
     -H 'Content-Type: application/json' \\
     -H \"X-Date: $(date -u +%Y%m%dT%H%M%SZ)\" -H 'X-User-Id: 1505084218764547200' \\
     -d '{{\"taskType\":0,\"srcUserId\":\"1397687227244555008\",\"dstUserId\":\"1507947856550550784\"}}'
@@ -86,7 +90,7 @@ or signed, with the app {APP_ID} and its secret {APP_SECRET}:
 
   KOOTASK_APP_SECRET={APP_SECRET} {program} sign --send --app-id {APP_ID} --user 1505084218764547200 \\
     --data '{{\"taskType\":0,\"srcUserId\":\"1397687227244555008\",\"dstUserId\":\"1507947856550550784\"}}' \\
-    POST http://{address}{path}
+    POST {scheme}://{address}{path}
 "
     )
 }

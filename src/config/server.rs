@@ -2,16 +2,19 @@
 
 use std::fmt;
 use std::net::{AddrParseError, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 
+use super::reading::Table;
 use super::section::section;
+use crate::tls::TlsFiles;
 
 section! {
     /// The listener and its limits.
-    pub struct ServerConfig {
+    pub struct ServerConfig checked by refuse_half_of_tls {
         /// Where requests are taken: an IP address and a port.
         #[default("127.0.0.1:8080")]
         pub listen: SocketAddr,
@@ -20,6 +23,23 @@ section! {
         /// asks for no credential. An IP address and a port, or off.
         #[default("127.0.0.1:8081", dev = "off")]
         pub ops_listen: OpsListen,
+
+        /// TLS, in place of plain HTTP: a PEM file with the certificate and those between
+        /// it and its authority. Read again within seconds of a change, and at SIGHUP, with
+        /// the two files below: a pair that does not match is refused, and what was in
+        /// force stays. The operations listener stays plain.
+        #[example("/etc/kootask/tls/tls.crt")]
+        pub tls_cert_file: Option<PathBuf>,
+
+        /// The certificate's private key, in PEM and not encrypted.
+        #[example("/etc/kootask/tls/tls.key")]
+        pub tls_key_file: Option<PathBuf>,
+
+        /// A PEM file with the authorities that sign the certificates of clients: whoever
+        /// shows none of theirs cannot connect. Without it no client needs one. It is asked
+        /// for beside the credential, not in its place.
+        #[example("/etc/kootask/tls/clients.crt")]
+        pub tls_client_ca_file: Option<PathBuf>,
 
         /// How long a request may take, from its headers to its answer. A body that is
         /// not there by then is answered with 408, a store that is not ready with 503.
@@ -50,6 +70,37 @@ section! {
         #[default("7s")]
         #[range("1ms", "24h")]
         pub shutdown_grace: Duration,
+    }
+}
+
+impl ServerConfig {
+    /// The files that TLS is spoken with, if it is.
+    #[must_use]
+    pub fn tls_files(&self) -> Option<TlsFiles> {
+        let (cert, key) = self
+            .tls_cert_file
+            .as_ref()
+            .zip(self.tls_key_file.as_ref())?;
+        Some(TlsFiles {
+            cert: cert.clone(),
+            key: key.clone(),
+            client_ca: self.tls_client_ca_file.clone(),
+        })
+    }
+}
+
+fn refuse_half_of_tls(server: &mut ServerConfig, table: &mut Table<'_>) {
+    let needs = |table: &mut Table<'_>, name, other| {
+        table.mistake(name, format!("is of no use without {other}"));
+    };
+    match (&server.tls_cert_file, &server.tls_key_file) {
+        (Some(_), None) => needs(table, "tls_cert_file", "tls_key_file"),
+        (None, Some(_)) => needs(table, "tls_key_file", "tls_cert_file"),
+        (None, None) if server.tls_client_ca_file.is_some() => {
+            // Nobody would be asked for what must be shown.
+            needs(table, "tls_client_ca_file", "tls_cert_file");
+        }
+        _ => {}
     }
 }
 

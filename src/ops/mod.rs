@@ -101,6 +101,11 @@ impl Ops {
         self.metrics.readings.watch_credentials(expiry);
     }
 
+    /// Has the end of the certificate shown that ends first, in seconds since 1970.
+    pub fn watch_certificate(&self, end: impl Fn() -> Option<i64> + Send + Sync + 'static) {
+        self.metrics.readings.watch_certificate(end);
+    }
+
     /// The routes of the operations listener; `openapi` tells of the calls.
     pub fn router<S: Clone + Send + Sync + 'static>(&self, openapi: &OpenApi) -> Router<S> {
         Router::new()

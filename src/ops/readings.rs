@@ -47,6 +47,7 @@ pub(super) struct Readings {
     log_lines_dropped: Reading<u64>,
     reloads: Reading<Vec<Reloads>>,
     credential_expiry: Reading<Option<i64>>,
+    certificate_expiry: Reading<Option<i64>>,
 }
 
 /// No labels.
@@ -87,6 +88,7 @@ impl Readings {
             log_lines_dropped: OnceLock::new(),
             reloads: OnceLock::new(),
             credential_expiry: OnceLock::new(),
+            certificate_expiry: OnceLock::new(),
         }
     }
 
@@ -107,6 +109,13 @@ impl Readings {
         expiry: impl Fn() -> Option<i64> + Send + Sync + 'static,
     ) {
         let _ = self.credential_expiry.set(Box::new(expiry));
+    }
+
+    pub(super) fn watch_certificate(
+        &self,
+        expiry: impl Fn() -> Option<i64> + Send + Sync + 'static,
+    ) {
+        let _ = self.certificate_expiry.set(Box::new(expiry));
     }
 
     fn write_service(&self, to: &mut Page<'_>) -> fmt::Result {
@@ -143,6 +152,11 @@ impl Readings {
             "kootask_credential_expiry_timestamp_seconds",
             "When the credential ends that ends first, in seconds since 1970",
             read(&self.credential_expiry).map(|at| (Unlabelled, at)),
+        )?;
+        to.gauges(
+            "kootask_tls_expiry_timestamp_seconds",
+            "When the listener's certificate ends, or the first of its chain, in seconds since 1970",
+            read(&self.certificate_expiry).map(|at| (Unlabelled, at)),
         )?;
         let build = BuildLabels {
             version: VERSION,

@@ -16,19 +16,20 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
+use tokio_rustls::server::TlsStream;
 use tokio_util::task::TaskTracker;
 
 use super::Timing;
 use super::clock::Clock;
-use super::connection::{Patience, Verdict};
+use super::connection::{Connection, Patience, Verdict};
 use super::connections::Connections;
 use super::exchange::{RequestBody, exchange};
-use super::places::{Place, Places};
+use super::places::Places;
 use super::refusal::Refusals;
 use super::stream::{Abort, Stream};
 use crate::app::HttpService;
 use crate::ops;
-use crate::web::peer::Peer;
+use crate::tls::Acceptor;
 
 /// How long a connection may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -56,6 +57,7 @@ pub(super) struct Listener {
     timing: Timing,
     places: Arc<Places>,
     refused: Arc<AtomicU64>,
+    tls: Option<Acceptor>,
 }
 
 /// Whether the listener goes on or is about to stop.
@@ -88,6 +90,7 @@ struct Shared {
     protocols: Builder<Spawn>,
     connections: Connections,
     timing: Timing,
+    tls: Option<Acceptor>,
 }
 
 impl Listener {
@@ -116,7 +119,14 @@ impl Listener {
             timing,
             places: Arc::new(Places::new(most_connections())),
             refused: Arc::default(),
+            tls: None,
         }
+    }
+
+    /// The same listener; its connections are within TLS, if there is any.
+    pub(super) fn within(mut self, tls: Option<Acceptor>) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// Tells how many connections there are, and how many were turned away.
@@ -142,7 +152,8 @@ impl Listener {
         hurry: impl Future<Output = ()>,
     ) -> io::Result<Duration> {
         let listener = tokio::net::TcpListener::from_std(self.socket)?;
-        let shared = Arc::new(Shared::new(self.places, self.refused, self.timing));
+        let shared = Shared::new(self.places, self.refused, self.timing, self.tls);
+        let shared = Arc::new(shared);
         {
             let mut serving = pin!(async {
                 tokio::join!(shared.accept(&listener, &service), shared.sweep());
@@ -171,7 +182,12 @@ impl Listener {
 }
 
 impl Shared {
-    fn new(places: Arc<Places>, refused: Arc<AtomicU64>, timing: Timing) -> Self {
+    fn new(
+        places: Arc<Places>,
+        refused: Arc<AtomicU64>,
+        timing: Timing,
+        tls: Option<Acceptor>,
+    ) -> Self {
         let tasks = TaskTracker::new();
         Self {
             phase: Arc::default(),
@@ -181,6 +197,7 @@ impl Shared {
             tasks,
             connections: Connections::default(),
             timing,
+            tls,
         }
     }
 
@@ -231,26 +248,41 @@ impl Shared {
         service: &S,
     ) {
         let Some((place, peer)) = self.places.take(address) else {
-            return self.refusals.refuse(stream);
+            // Within TLS nothing can be said before a handshake.
+            return match self.tls {
+                Some(_) => self.refusals.count(),
+                None => self.refusals.refuse(stream),
+            };
         };
         if let Err(error) = configure(&stream) {
             tracing::debug!(peer = %address, %error, "a connection ended before it began");
             return;
         }
-        // Here a stream becomes one within TLS, should that be wanted.
-        let serve = Arc::clone(self).serve(stream, peer, place, service.clone());
-        self.tasks.spawn(serve);
+        let (shared, service) = (Arc::clone(self), service.clone());
+        // Two tasks, so that a plain connection takes no memory for TLS.
+        match self.tls.clone() {
+            None => self.tasks.spawn(async move {
+                let entry = shared.connections.begin(peer);
+                shared.serve(stream, entry.connection(), service).await;
+                drop(place);
+            }),
+            Some(tls) => self.tasks.spawn(async move {
+                let entry = shared.connections.begin(peer);
+                let connection = entry.connection();
+                if let Some(stream) = shake_hands(&tls, stream, connection).await {
+                    shared.serve(stream, connection, service).await;
+                }
+                drop(place);
+            }),
+        };
     }
 
-    /// Serves one connection to its end.
-    async fn serve<I, S>(self: Arc<Self>, stream: I, peer: Peer, place: Place, service: S)
+    /// Serves the requests of one connection.
+    async fn serve<I, S>(&self, stream: I, connection: &Arc<Connection>, service: S)
     where
         I: AsyncRead + AsyncWrite + Abort + Send + Unpin + 'static,
         S: HttpService<RequestBody>,
     {
-        let address = peer.address;
-        let entry = self.connections.begin(peer);
-        let connection = entry.connection();
         let service = service_fn(|request| {
             exchange(
                 service.clone(),
@@ -275,9 +307,8 @@ impl Shared {
         })
         .await;
         if let Some(Err(error)) = ended {
-            super::refusal::log(address, &*error);
+            super::refusal::log(connection.peer.address, &*error);
         }
-        drop(place);
     }
 
     /// Ends connections when it is time, for ever.
@@ -303,6 +334,24 @@ impl Shared {
             linger: Clock::ticks(LINGER),
         }
     }
+}
+
+/// The connection within TLS, unless its handshake fails or takes longer than the
+/// head of a first request may.
+async fn shake_hands(
+    tls: &Acceptor,
+    stream: TcpStream,
+    connection: &Connection,
+) -> Option<TlsStream<TcpStream>> {
+    let mut accept = pin!(tls.accept(stream));
+    let accepted = std::future::poll_fn(|context| match connection.verdict(context) {
+        Verdict::End => Poll::Ready(None),
+        Verdict::Finish | Verdict::Stay => accept.as_mut().poll(context).map(Some),
+    });
+    accepted
+        .await?
+        .inspect_err(|error| super::refusal::log_handshake(connection.peer.address, error))
+        .ok()
 }
 
 /// Both protocols, within their bounds.

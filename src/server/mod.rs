@@ -72,6 +72,7 @@ impl Server {
 
     fn of(app: App, listener: Listener) -> Self {
         app.ops().watch_connections(listener.connections());
+        let listener = listener.within(app.tls());
         Self { app, listener }
     }
 

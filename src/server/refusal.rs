@@ -47,10 +47,15 @@ impl Refusals {
         }
     }
 
-    /// Answers 503 to a connection for which there is no place.
-    pub(super) fn refuse(&self, stream: TcpStream) {
+    /// Counts a connection for which there is no place, and that ends without a word.
+    pub(super) fn count(&self) {
         self.unlogged.fetch_add(1, Ordering::Relaxed);
         self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Answers 503 to a connection for which there is no place.
+    pub(super) fn refuse(&self, stream: TcpStream) {
+        self.count();
         match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => {
                 self.tasks.spawn(async move {
@@ -69,7 +74,7 @@ impl Refusals {
     pub(super) fn log(&self) {
         let refused = self.unlogged.swap(0, Ordering::Relaxed);
         if refused > 0 {
-            tracing::warn!(refused, "too many connections: some were answered 503");
+            tracing::warn!(refused, "too many connections: some were turned away");
         }
     }
 }
@@ -107,6 +112,18 @@ pub(super) fn log(peer: SocketAddr, error: &(dyn Error + 'static)) {
         .map(|error| if error.is_parse_too_large() { 431 } else { 400 });
     let cause = error.source().map(ToString::to_string);
     tracing::info!(%peer, status, %error, cause, "no HTTP request could be read");
+}
+
+/// Logs why no TLS came to be, where it is not that the client left.
+pub(super) fn log_handshake(peer: SocketAddr, error: &std::io::Error) {
+    let is_of_tls = error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<rustls::Error>());
+    if is_of_tls {
+        tracing::info!(%peer, %error, "no TLS could be agreed on");
+    } else {
+        tracing::debug!(%peer, %error, "a connection broke off within its handshake");
+    }
 }
 
 fn is_io(error: &hyper::Error) -> bool {

@@ -10,16 +10,16 @@ use self::imports::Import;
 
 /// The rooms from the top to the bottom, each with those it may import. A room
 /// imports rooms below it alone, so there can be no circle.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 21] = [
     ("main", &["cli"]),
     (
         "cli",
         &[
             "server", "app", "config", "ops", "api", "auth", "store", "reload", "shutdown",
-            "logging", "traces", "web", "task",
+            "logging", "traces", "tls", "web", "task",
         ],
     ),
-    ("server", &["app", "ops", "shutdown", "web"]),
+    ("server", &["app", "ops", "shutdown", "tls", "web"]),
     (
         "app",
         &[
@@ -32,6 +32,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "auth",
             "store",
             "directory",
+            "tls",
             "reload",
             "shutdown",
             "web",
@@ -41,7 +42,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     // The types of values that are configured.
     (
         "config",
-        &["stand_in", "auth", "wire", "store", "web", "task"],
+        &["stand_in", "auth", "wire", "store", "tls", "web", "task"],
     ),
     ("ops", &["web", "task"]),
     ("api", &["auth", "wire", "web", "task"]),
@@ -52,6 +53,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("wire", &["web", "task"]),
     ("store", &["task"]),
     ("directory", &["reload", "task"]),
+    ("tls", &["reload"]),
     ("reload", &[]),
     ("shutdown", &[]),
     ("logging", &[]),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::http::StatusCode;
 
-use super::reload::Volume;
+use super::reload::serve;
 use super::run;
 use super::serve::Service;
 use crate::support::client::{Call, TRANSFER};
@@ -14,6 +14,7 @@ use crate::support::jwt::{TestKey, claims, jwks, trust};
 use crate::support::process::send_signal;
 use crate::support::provider::Provider;
 use crate::support::until;
+use crate::support::volume::Volume;
 
 /// A volume with a configuration that takes JWTs with the keys of a file beside it.
 fn volume(keys: &str) -> Volume {
@@ -83,7 +84,7 @@ async fn keys_are_replaced_under_load_and_nobody_is_turned_away() {
     let steady = Arc::new(TestKey::new("0"));
     let keys = ["1", "2", "3"].map(TestKey::new);
     let volume = volume(&jwks([&*steady, &keys[0]]));
-    let service = volume.serve();
+    let service = serve(&volume);
     let stop = Arc::new(AtomicBool::new(false));
     let callers: Vec<_> = (0..4)
         .map(|_| {
@@ -122,7 +123,7 @@ async fn keys_are_replaced_under_load_and_nobody_is_turned_away() {
 async fn a_broken_key_set_is_refused_and_reported_and_the_old_one_stays() {
     let (key, newer) = (TestKey::new("one"), TestKey::new("two"));
     let volume = volume(&jwks([&key]));
-    let mut service = volume.serve();
+    let mut service = serve(&volume);
     for broken in ["", "{\"keys\": [", "{\"keys\": []}"] {
         put(&volume, broken);
         assert_eq!(reload(&mut service)["level"], "ERROR");
@@ -139,7 +140,7 @@ async fn the_start_does_not_depend_on_the_provider_and_its_last_keys_stay() {
     let key = TestKey::new("one");
     let provider = Provider::start(StatusCode::BAD_GATEWAY, "").await;
     let volume = Volume::new(&[("kootask.toml", &trust(&provider.setting()))]);
-    let mut service = volume.serve();
+    let mut service = serve(&volume);
     assert_eq!(status(&service, &key.token(&claims())).await, 503);
     provider.answer(StatusCode::OK, &jwks([&key]));
     while reload(&mut service)["level"] == "ERROR" {}
@@ -153,7 +154,7 @@ async fn the_start_does_not_depend_on_the_provider_and_its_last_keys_stay() {
 async fn the_log_names_the_subject_and_never_the_token() {
     let (key, other) = (TestKey::new("one"), TestKey::new("one"));
     let volume = volume(&jwks([&key]));
-    let mut service = volume.serve();
+    let mut service = serve(&volume);
     let (good, forged) = (key.token(&claims()), other.token(&claims()));
     let mut expired = claims();
     expired["exp"] = 1.into();
@@ -183,7 +184,7 @@ async fn the_log_names_the_subject_and_never_the_token() {
 async fn where_the_configuration_takes_jwts_alone_it_is_enough() {
     let key = TestKey::new("one");
     let volume = volume(&jwks([&key]));
-    let mut service = volume.serve();
+    let mut service = serve(&volume);
     // Without the issuer nobody could call after the next start.
     volume.swap(&[("kootask.toml", "")]);
     send_signal(&service.child, "HUP");

@@ -42,7 +42,7 @@ fn run(arguments: &[&str]) -> Outcome {
 }
 
 /// What a shell makes of pasted text; `None` if it needs curl and there is none.
-fn pasted(text: &str) -> Option<Outcome> {
+pub(crate) fn pasted(text: &str) -> Option<Outcome> {
     let curl = command("curl")
         .arg("--version")
         .stdout(Stdio::null())

@@ -1,61 +1,20 @@
 //! What changes while the service runs: credentials and limits, by SIGHUP and by
 //! themselves.
 
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-use tempfile::TempDir;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::serve::Service;
 use crate::support::client::{Call, TRANSFER};
 use crate::support::credentials::{app, token};
 use crate::support::process::send_signal;
 use crate::support::until;
+use crate::support::volume::Volume;
 
-/// A configuration as a mounted Kubernetes volume has it: a link to a folder, which
-/// is swapped whole.
-pub(super) struct Volume {
-    folder: TempDir,
-    versions: AtomicUsize,
-}
-
-impl Volume {
-    pub(super) fn new(files: &[(&str, &str)]) -> Self {
-        let volume = Self {
-            folder: tempfile::tempdir().unwrap(),
-            versions: AtomicUsize::new(0),
-        };
-        volume.swap(files);
-        volume
-    }
-
-    pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join("data").join(name)
-    }
-
-    /// Puts other files in the place of those there are, with the same times.
-    pub(super) fn swap(&self, files: &[(&str, &str)]) {
-        let version = self.versions.fetch_add(1, Ordering::Relaxed).to_string();
-        let folder = self.folder.path().join(&version);
-        std::fs::create_dir(&folder).unwrap();
-        for (name, content) in files {
-            std::fs::write(folder.join(name), content).unwrap();
-            let file = std::fs::File::options()
-                .write(true)
-                .open(folder.join(name))
-                .unwrap();
-            file.set_modified(std::time::UNIX_EPOCH).unwrap();
-        }
-        let next = self.folder.path().join("next");
-        symlink(&version, &next).unwrap();
-        std::fs::rename(next, self.folder.path().join("data")).unwrap();
-    }
-
-    pub(super) fn serve(&self) -> Service {
-        Service::start(|command| command.arg("--config").arg(self.path("kootask.toml")))
-    }
+/// The service with `kootask.toml` of this volume.
+pub(super) fn serve(volume: &Volume) -> Service {
+    Service::start(|command| command.arg("--config").arg(volume.path("kootask.toml")))
 }
 
 async fn status(service: &Service, token: &str) -> u16 {
@@ -76,7 +35,7 @@ fn reload(service: &mut Service) -> serde_json::Value {
 async fn a_token_is_replaced_under_load_and_nobody_is_turned_away() {
     let tokens = |second: &str| token("steady", "acme") + &token(second, "acme");
     let volume = Volume::new(&[("kootask.toml", &tokens("token-1"))]);
-    let service = volume.serve();
+    let service = serve(&volume);
     let stop = Arc::new(AtomicBool::new(false));
     let steady: Vec<_> = (0..4)
         .map(|_| {
@@ -126,7 +85,7 @@ async fn a_secret_in_a_file_of_its_own_is_rotated() {
     let files = |secret| [("kootask.toml", config.as_str()), ("secret", secret)];
     let (old, new) = ("the first secret of them", "the second secret, newer");
     volume.swap(&files(old));
-    let service = volume.serve();
+    let service = serve(&volume);
     let signed = async |secret: &str| {
         let call = Call::create(service.address, TRANSFER);
         call.signed("console", secret).send().await.status.as_u16()
@@ -141,7 +100,7 @@ async fn a_secret_in_a_file_of_its_own_is_rotated() {
 async fn a_configuration_of_no_use_is_refused_and_reported_and_the_old_one_stays() {
     let good = token("good", "acme");
     let volume = Volume::new(&[("kootask.toml", &good)]);
-    let mut service = volume.serve();
+    let mut service = serve(&volume);
     let short = app("console", "a-short-secret", "acme");
     for (content, why) in [
         ("[[auth.tokens]\n", "no TOML"),
@@ -170,7 +129,7 @@ async fn a_configuration_of_no_use_is_refused_and_reported_and_the_old_one_stays
 #[tokio::test]
 async fn all_of_a_configuration_is_taken_or_nothing_of_it() {
     let volume = Volume::new(&[("kootask.toml", &token("good", "acme"))]);
-    let mut service = volume.serve();
+    let mut service = serve(&volume);
     let half = token("other", "acme") + "[limits]\nrequests_per_second = 0\n";
     volume.swap(&[("kootask.toml", &half)]);
     assert_eq!(reload(&mut service)["level"], "ERROR");
@@ -182,7 +141,7 @@ async fn all_of_a_configuration_is_taken_or_nothing_of_it() {
 fn a_changed_setting_that_needs_a_restart_is_named() {
     let good = token("good", "acme");
     let volume = Volume::new(&[("kootask.toml", &good)]);
-    let mut service = volume.serve();
+    let mut service = serve(&volume);
     let changed =
         "[server]\nbody_limit = \"1KiB\"\n[store]\nmax_connections = 9\n".to_owned() + &good;
     volume.swap(&[("kootask.toml", &changed)]);
@@ -202,7 +161,7 @@ async fn limits_are_put_in_force_and_lifted() {
     let good = token("good", "acme");
     let limited = "[limits]\nrequests_per_second = 1\n".to_owned() + &good;
     let volume = Volume::new(&[("kootask.toml", &good)]);
-    let mut service = volume.serve();
+    let mut service = serve(&volume);
     for _ in 0..3 {
         assert_eq!(status(&service, "good").await, 200);
     }

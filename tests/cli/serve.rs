@@ -20,17 +20,17 @@ use crate::support::wire::Wire;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A running `kootask serve`; killed when dropped.
-pub(super) struct Service {
-    pub(super) child: Child,
-    pub(super) log: BufReader<ChildStdout>,
-    pub(super) address: SocketAddr,
+pub(crate) struct Service {
+    pub(crate) child: Child,
+    pub(crate) log: BufReader<ChildStdout>,
+    pub(crate) address: SocketAddr,
     /// The lines up to the address.
-    pub(super) said: Vec<Value>,
+    pub(crate) said: Vec<Value>,
 }
 
 impl Service {
     /// On a port of its own, with memory for a store, and what else is set.
-    pub(super) fn start(set: impl FnOnce(&mut Command) -> &mut Command) -> Self {
+    pub(crate) fn start(set: impl FnOnce(&mut Command) -> &mut Command) -> Self {
         let mut command = kootask();
         command
             .arg("serve")
@@ -60,7 +60,7 @@ impl Service {
 
     /// The next line of the log of which this is so. One that does not come is
     /// waited for in vain, but not for ever.
-    pub(super) fn line(&mut self, is_it: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn line(&mut self, is_it: impl Fn(&Value) -> bool) -> Value {
         let (found, waits) = mpsc::channel::<()>();
         let id = self.child.id().to_string();
         std::thread::spawn(move || {
@@ -78,7 +78,7 @@ impl Service {
     }
 
     /// Sends the signal; the exit code and the rest of the log.
-    pub(super) fn end(mut self, signal: &str) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self, signal: &str) -> (Option<i32>, String) {
         send_signal(&self.child, signal);
         let mut rest = String::new();
         self.log.read_to_string(&mut rest).unwrap();
@@ -93,7 +93,7 @@ impl Drop for Service {
     }
 }
 
-pub(super) fn next_line(log: &mut impl BufRead) -> Option<Value> {
+pub(crate) fn next_line(log: &mut impl BufRead) -> Option<Value> {
     let mut line = String::new();
     log.read_line(&mut line).unwrap();
     (!line.is_empty()).then(|| serde_json::from_str(&line).unwrap())

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use super::{Watched, serve};
 use crate::support::client::{Call, IMPORT, TRANSFER};
 use crate::support::command::command;
+use crate::support::tls::Authority;
 
 /// Each metric's name and type, and the names of its labels.
 fn shape(text: &str) -> String {
@@ -67,6 +68,19 @@ async fn busy() -> (Watched, tempfile::TempDir) {
     (service, folder)
 }
 
+/// A service with a certificate.
+async fn secure() -> (Watched, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let pair = Authority::new("the authority").issue();
+    let config = folder.path().join("kootask.toml");
+    std::fs::write(&config, pair.configured_in(folder.path())).unwrap();
+    let mut command = serve();
+    command.arg("--config").arg(config);
+    let service = Watched::start(command);
+    service.address().await;
+    (service, folder)
+}
+
 #[tokio::test]
 async fn the_set_of_metrics_is_this() {
     let (service, _folder) = busy().await;
@@ -75,7 +89,9 @@ async fn the_set_of_metrics_is_this() {
         answer.media_type,
         "text/plain; version=0.0.4; charset=utf-8"
     );
-    insta::assert_snapshot!(shape(&answer.text));
+    let (secure, _folder) = secure().await;
+    let secure = secure.get("/metrics").await;
+    insta::assert_snapshot!(shape(&(answer.text + &secure.text)));
 }
 
 #[tokio::test]

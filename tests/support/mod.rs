@@ -15,6 +15,8 @@ pub mod process;
 pub mod provider;
 pub mod proxy;
 pub mod raw;
+pub mod tls;
+pub mod volume;
 pub mod wire;
 
 use std::net::SocketAddr;

@@ -89,7 +89,8 @@ impl TestProcess {
             let mut line = String::new();
             assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "it ended: {said}");
             said.push_str(&line);
-            if let Some(rest) = line.strip_prefix("Listens on http://") {
+            let url = line.strip_prefix("Listens on ");
+            if let Some((_, rest)) = url.and_then(|url| url.split_once("://")) {
                 break rest.split(',').next().unwrap().parse().unwrap();
             }
         };

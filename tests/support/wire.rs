@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use kootask::api::CREATE;
 use kootask::auth::x_date;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::client::USER;
@@ -17,9 +17,14 @@ use super::client::USER;
 /// No test waits longer than this for an answer.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// The bytes of a connection, plain or within TLS.
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
+
 /// An HTTP/1.1 connection.
 pub struct Wire {
-    stream: TcpStream,
+    stream: Box<dyn Duplex>,
     /// What came and is not yet read as a reply.
     received: Vec<u8>,
 }
@@ -86,10 +91,15 @@ impl Wire {
     pub async fn try_connect(address: SocketAddr) -> io::Result<Self> {
         let stream = tokio::time::timeout(LIMIT, TcpStream::connect(address)).await??;
         stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
+        Ok(Self::over(stream))
+    }
+
+    /// Over a connection that there is.
+    pub fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+        Self {
+            stream: Box::new(stream),
             received: Vec::new(),
-        })
+        }
     }
 
     /// As [`Wire::connect`], from this address of the machine.
@@ -97,10 +107,7 @@ impl Wire {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((local, 0).into()).unwrap();
         let stream = tokio::time::timeout(LIMIT, socket.connect(address)).await;
-        Self {
-            stream: stream.unwrap().unwrap(),
-            received: Vec::new(),
-        }
+        Self::over(stream.unwrap().unwrap())
     }
 
     /// Reads one byte; `None` when the connection has ended.
@@ -135,7 +142,11 @@ impl Wire {
 
     /// Sends these bytes; fails when the service has closed the connection.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        tokio::time::timeout(LIMIT, self.stream.write_all(bytes.as_ref())).await?
+        let send = async {
+            self.stream.write_all(bytes.as_ref()).await?;
+            self.stream.flush().await
+        };
+        tokio::time::timeout(LIMIT, send).await?
     }
 
     /// Reads until the bytes so far, as text, hold this; `None` at the end.
