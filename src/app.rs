@@ -39,9 +39,10 @@ use crate::tenant;
 use crate::tls::{self, Tls, TlsError};
 use crate::web::call::{Access, Calls};
 use crate::web::context::RequestLimits;
-use crate::web::cors::Cors;
+use crate::web::cors::{Cors, Origin};
 use crate::web::envelope::EnvelopeLayer;
 use crate::web::error::ApiError;
+use crate::web::forwarded::TrustedProxies;
 use crate::web::request_span::RequestTracer;
 use crate::worker;
 
@@ -90,6 +91,8 @@ pub struct App {
     repository: Arc<dyn TaskRepository>,
     tasks: TaskService,
     limits: RequestLimits,
+    proxies: TrustedProxies,
+    origins: Arc<[Origin]>,
     stand_in: Option<StandIn>,
     tracer: Option<RequestTracer>,
     tls: Option<tls::Acceptor>,
@@ -212,6 +215,8 @@ impl App {
                 body: usize::try_from(config.server.body_limit.as_u64()).unwrap_or(usize::MAX),
                 timeout: config.server.request_timeout,
             },
+            proxies: config.server.trusted_proxies.clone().into(),
+            origins: Arc::clone(&config.server.cors_origins),
         }
     }
 
@@ -264,6 +269,19 @@ impl App {
         }
     }
 
+    /// What lets pages of other origins call, if any may.
+    fn cors(&self) -> Option<Cors> {
+        let listed = Arc::clone(&self.origins);
+        let is_local = self.stand_in.as_ref().map(StandIn::is_origin_allowed);
+        if listed.is_empty() && is_local.is_none() {
+            return None;
+        }
+        Some(Cors::new(move |origin| {
+            listed.iter().any(|listed| listed == origin)
+                || is_local.as_ref().is_some_and(|is_local| is_local(origin))
+        }))
+    }
+
     /// The whole service: the layers around the routes, the outermost first.
     #[must_use]
     pub fn service<B>(&self) -> impl HttpService<B>
@@ -273,13 +291,14 @@ impl App {
         let stand_in = self.stand_in.as_ref();
         ServiceBuilder::new()
             // Around all, so that a page can read errors of any layer.
-            .option_layer(stand_in.map(|stand_in| Cors::new(stand_in.is_origin_allowed())))
+            .option_layer(self.cors())
             // Without the deadline of the envelope: a rule can be slower.
             .option_layer(stand_in.map(|_| AndThenLayer::new(stand_in::conduct)))
             // Sees every request first and every answer last: it must know the
             // trace id of all there is, and give errors of all layers one form.
             .layer(
                 EnvelopeLayer::new(self.limits)
+                    .behind(self.proxies.clone())
                     .observed_by(self.ops.requests())
                     .traced_by(self.tracer.clone()),
             )

@@ -195,7 +195,7 @@ macro_rules! section {
         pub struct $Section:ident $(checked by $check:path)? {
             $(
                 $(#[doc = $field_doc:literal])*
-                $(#[default($default:literal $(, dev = $dev:literal)?)])?
+                $(#[default($default:expr $(, dev = $dev:literal)?)])?
                 $(#[computed($computed:path)])?
                 $(#[example($example:expr)])?
                 $(#[range($lowest:literal, $highest:literal)])?

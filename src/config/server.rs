@@ -4,13 +4,16 @@ use std::fmt;
 use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use ipnet::IpNet;
 
 use super::reading::Table;
 use super::section::section;
 use crate::tls::TlsFiles;
+use crate::web::cors::Origin;
 
 section! {
     /// The listener and its limits.
@@ -40,6 +43,19 @@ section! {
         /// for beside the credential, not in its place.
         #[example("/etc/kootask/tls/clients.crt")]
         pub tls_client_ca_file: Option<PathBuf>,
+
+        /// The networks of proxies before the service: of a request that comes from one of
+        /// them the log tells, as its peer, the right-most address of X-Forwarded-For (or,
+        /// without that, of Forwarded) that is in none of them. For the log alone.
+        #[default([])]
+        #[example(["10.0.0.0/8"])]
+        pub trusted_proxies: Arc<[IpNet]>,
+
+        /// The origins whose pages may call from a browser, with a credential as anybody
+        /// (CORS). «kootask dev» lets those of this machine in without being told.
+        #[default([])]
+        #[example(["https://console.example.com"])]
+        pub cors_origins: Arc<[Origin]>,
 
         /// How long a request may take, from its headers to its answer. A body that is
         /// not there by then is answered with 408, a store that is not ready with 503.

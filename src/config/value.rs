@@ -1,12 +1,13 @@
 //! The types that a single setting may have, and how each is written.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::server::OpsListen;
@@ -17,6 +18,7 @@ use crate::stand_in::progress::Progress;
 use crate::store::StoreUrl;
 use crate::task::scope::Tenants;
 use crate::task::{Identifier, TaskType, TenantId};
+use crate::web::cors::Origin;
 use crate::wire::TaskTypeNumber;
 
 /// The type of a setting.
@@ -335,6 +337,52 @@ impl Value for Arc<[TaskType]> {
         let numbers = self.iter().map(|kind| TaskTypeNumber::from(*kind));
         let numbers = numbers.map(|number| i64::from(u32::from(number)).into());
         toml::Value::Array(numbers.collect())
+    }
+}
+
+impl Value for Arc<[IpNet]> {
+    const FORM: Form = Form::List;
+    const WANTED: &'static str = "a list of IP networks";
+
+    fn read(text: &str) -> Result<Self, Wrong> {
+        let read = |text: &str| {
+            let address = || text.parse().map(|address: IpAddr| IpNet::from(address));
+            parse::<IpNet>(text).or_else(|_| address().map_err(|_| Wrong::Form))
+        };
+        entries_or_none(text, read)
+    }
+
+    fn written(&self) -> toml::Value {
+        texts(self)
+    }
+}
+
+impl Value for Arc<[Origin]> {
+    const FORM: Form = Form::List;
+    const WANTED: &'static str = "a list of origins, without a path, in lower case";
+
+    fn read(text: &str) -> Result<Self, Wrong> {
+        entries_or_none(text, parse)
+    }
+
+    fn written(&self) -> toml::Value {
+        texts(self)
+    }
+}
+
+fn texts(entries: &[impl ToString]) -> toml::Value {
+    let texts = entries.iter().map(|entry| entry.to_string().into());
+    toml::Value::Array(texts.collect())
+}
+
+/// The entries of a list, which may be empty.
+fn entries_or_none<T>(
+    list: &str,
+    read: impl Fn(&str) -> Result<T, Wrong>,
+) -> Result<Arc<[T]>, Wrong> {
+    match list {
+        "" => Ok(Arc::default()),
+        list => entries(list, read).map(Arc::from),
     }
 }
 

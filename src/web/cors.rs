@@ -1,5 +1,7 @@
 //! Pages of other origins that may call the service from a browser.
 
+use std::fmt;
+use std::str::FromStr;
 use std::task::{Context, Poll};
 
 use futures_util::future::Either;
@@ -7,6 +9,43 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, ORIGIN, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use tower::{Layer, Service};
 use tower_http::cors::{AllowOrigin, CorsLayer};
+use url::Url;
+
+/// The origin of pages, as a browser tells it (RFC 6454): scheme, host, and a port
+/// that is not the scheme's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(Box<str>);
+
+/// A text that no browser tells as an origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no origin of a page")]
+pub struct NoOrigin;
+
+impl FromStr for Origin {
+    type Err = NoOrigin;
+
+    fn from_str(text: &str) -> Result<Self, NoOrigin> {
+        let url = Url::parse(text).map_err(|_| NoOrigin)?;
+        let is_page = matches!(url.scheme(), "http" | "https");
+        if is_page && url.origin().ascii_serialization() == text {
+            Ok(Self(text.into()))
+        } else {
+            Err(NoOrigin)
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl PartialEq<str> for Origin {
+    fn eq(&self, other: &str) -> bool {
+        &*self.0 == other
+    }
+}
 
 /// What a page may send, beside what every page may.
 const SENT: [HeaderName; 7] = [
@@ -86,6 +125,36 @@ where
             Either::Left(self.to_pages.call(request))
         } else {
             Either::Right(self.to_others.call(request))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_written_as_browsers_write_it() {
+        for text in [
+            "https://console.example.com",
+            "http://localhost:5173",
+            "https://[2001:db8::1]:8443",
+        ] {
+            assert_eq!(text.parse::<Origin>().unwrap().to_string(), text);
+        }
+        for text in [
+            "*",
+            "null",
+            "",
+            "console.example.com",
+            "https://console.example.com/",
+            "https://console.example.com/page",
+            "https://Console.example.com",
+            "https://console.example.com:443",
+            "https://user@console.example.com",
+            "file:///page.html",
+        ] {
+            assert_eq!(text.parse::<Origin>(), Err(NoOrigin), "{text}");
         }
     }
 }

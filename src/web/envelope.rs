@@ -25,6 +25,7 @@ use tower::{Layer, Service};
 use super::answer::JSON;
 use super::context::{RequestContext, RequestLimits};
 use super::error::ApiError;
+use super::forwarded::TrustedProxies;
 use super::framing;
 use super::language::Language;
 use super::observer::RequestObserver;
@@ -73,6 +74,7 @@ pub const SIGNATURE_SCHEME: &str = "HMAC-SHA256";
 #[derive(Clone)]
 pub struct EnvelopeLayer {
     limits: RequestLimits,
+    proxies: TrustedProxies,
     observer: Option<Arc<dyn RequestObserver>>,
     tracer: Option<RequestTracer>,
 }
@@ -80,12 +82,20 @@ pub struct EnvelopeLayer {
 impl EnvelopeLayer {
     /// A layer that holds each request to `limits`.
     #[must_use]
-    pub const fn new(limits: RequestLimits) -> Self {
+    pub fn new(limits: RequestLimits) -> Self {
         Self {
             limits,
+            proxies: TrustedProxies::default(),
             observer: None,
             tracer: None,
         }
+    }
+
+    /// The same layer; its log tells whom these proxies have requests from.
+    #[must_use]
+    pub fn behind(mut self, proxies: TrustedProxies) -> Self {
+        self.proxies = proxies;
+        self
     }
 
     /// The same layer, which tells `observer` of each answer.
@@ -109,6 +119,7 @@ impl<S> Layer<S> for EnvelopeLayer {
     fn layer(&self, inner: S) -> Envelope<S> {
         Envelope {
             limits: self.limits,
+            proxies: self.proxies.clone(),
             observer: self.observer.clone(),
             tracer: self.tracer.clone(),
             inner,
@@ -120,6 +131,7 @@ impl<S> Layer<S> for EnvelopeLayer {
 #[derive(Clone)]
 pub struct Envelope<S> {
     limits: RequestLimits,
+    proxies: TrustedProxies,
     observer: Option<Arc<dyn RequestObserver>>,
     tracer: Option<RequestTracer>,
     inner: S,
@@ -144,6 +156,9 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let started = Instant::now();
         let peer = request.extensions_mut().remove::<Arc<Peer>>();
+        let sender = peer
+            .as_ref()
+            .map(|peer| self.proxies.sender(peer.address, request.headers()));
         let context = Arc::new(RequestContext::new(
             request.headers(),
             peer,
@@ -155,6 +170,7 @@ where
         let log = RequestLog::begin(
             &request,
             Arc::clone(&context),
+            sender,
             self.observer.clone(),
             tracer.map(|tracer| tracer.begin(&request, &context)),
             started,

@@ -11,6 +11,7 @@ pub mod context;
 pub mod cors;
 pub mod envelope;
 pub mod error;
+pub mod forwarded;
 mod framing;
 pub mod json;
 pub mod language;

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{Method, Request, StatusCode, Uri};
@@ -12,6 +11,7 @@ use tracing::field::{DisplayValue, display};
 
 use super::context::RequestContext;
 use super::error::ApiError;
+use super::forwarded::Sender;
 use super::observer::{Answered, RequestObserver};
 use super::request_span::RequestSpan;
 
@@ -21,6 +21,7 @@ use super::request_span::RequestSpan;
 /// Never a query, a header or a body: they can hold credentials.
 pub(super) struct RequestLog {
     context: Arc<RequestContext>,
+    sender: Option<Sender>,
     observer: Option<Arc<dyn RequestObserver>>,
     span: Option<RequestSpan>,
     method: Method,
@@ -54,12 +55,14 @@ impl RequestLog {
     pub(super) fn begin<B>(
         request: &Request<B>,
         context: Arc<RequestContext>,
+        sender: Option<Sender>,
         observer: Option<Arc<dyn RequestObserver>>,
         span: Option<RequestSpan>,
         started: Instant,
     ) -> Self {
         Self {
             context,
+            sender,
             observer,
             span,
             method: request.method().clone(),
@@ -101,9 +104,8 @@ impl RequestLog {
         self.span.as_ref().map(|span| display(span.trace_id()))
     }
 
-    /// The other end of the connection.
-    fn peer(&self) -> Option<DisplayValue<SocketAddr>> {
-        self.context.peer().map(|peer| display(peer.address))
+    fn peer(&self) -> Option<DisplayValue<Sender>> {
+        self.sender.map(display)
     }
 
     /// Milliseconds, to the microsecond.

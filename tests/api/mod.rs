@@ -1,6 +1,7 @@
 //! The calls, one file for each, and what all calls share.
 
 mod content_type;
+mod cors;
 mod create;
 mod detail;
 mod errors;

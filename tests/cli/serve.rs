@@ -231,6 +231,26 @@ async fn every_request_is_logged_with_its_trace_id_and_without_secrets() {
 }
 
 #[tokio::test]
+async fn the_log_tells_whom_a_trusted_proxy_has_a_request_from_and_nobody_else() {
+    for (proxies, peer) in [
+        ("127.0.0.0/8, 10.0.0.1", "203.0.113.7"),
+        ("10.0.0.1", "127.0.0.1:"),
+    ] {
+        let service = Service::start(|command| {
+            admit(command, "a-token").env("KOOTASK__SERVER__TRUSTED_PROXIES", proxies)
+        });
+        let call = Call::create(service.address, TRANSFER).bearer("a-token");
+        let call = call.header("X-Forwarded-For", "198.51.100.1, 203.0.113.7, 10.0.0.1");
+        assert_eq!(call.send().await.status, 200);
+        let (_, log) = service.end("TERM");
+        let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
+        let mut lines = lines.filter(|line: &Value| line["message"] == "request");
+        let told = lines.next().unwrap()["peer"].clone();
+        assert!(told.as_str().unwrap().starts_with(peer), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn the_log_of_a_refused_signature_names_the_host_and_what_was_signed_over() {
     let service = Service::start(|command| admit(command, "top-secret-token"));
     let host = service.address.to_string();

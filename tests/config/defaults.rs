@@ -33,6 +33,8 @@ fn both_listen_on_loopback_with_the_same_limits() {
             Defaults::Dev => OpsListen::Off,
         };
         assert_eq!(server.ops_listen, ops);
+        assert!(server.tls_files().is_none());
+        assert!(server.trusted_proxies.is_empty() && server.cors_origins.is_empty());
         assert_eq!(server.request_timeout, Duration::from_secs(10));
         assert_eq!(server.body_limit.as_u64(), 16 * 1024);
         assert_eq!(server.keep_alive, Duration::from_secs(75));

@@ -49,6 +49,11 @@ fn every_setting_can_be_given_in_the_environment() {
             ("KOOTASK__AUTH__CLOCK_SKEW", "7s"),
             ("KOOTASK__SERVER__LISTEN", "0.0.0.0:81"),
             ("KOOTASK__SERVER__OPS_LISTEN", "127.0.0.1:82"),
+            ("KOOTASK__SERVER__TRUSTED_PROXIES", "10.0.0.0/8, fd00::1"),
+            (
+                "KOOTASK__SERVER__CORS_ORIGINS",
+                "https://a.example,http://b.example:81",
+            ),
             ("KOOTASK__SERVER__REQUEST_TIMEOUT", "3s"),
             ("KOOTASK__SERVER__BODY_LIMIT", "2KiB"),
             ("KOOTASK__SERVER__KEEP_ALIVE", "5s"),
@@ -68,6 +73,8 @@ fn every_setting_can_be_given_in_the_environment() {
     [server]
     listen = "0.0.0.0:81"
     ops_listen = "127.0.0.1:82"
+    trusted_proxies = ["10.0.0.0/8", "fd00::1/128"]
+    cors_origins = ["https://a.example", "http://b.example:81"]
     request_timeout = "3s"
     body_limit = 2048
     keep_alive = "5s"

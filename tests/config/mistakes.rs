@@ -83,8 +83,8 @@ fn a_typo_in_any_key_is_told() {
         (
             "[server]\n\nportal = 1",
             "server: holds a name of 6 characters that is none of its own: listen, ops_listen, \
-             tls_cert_file, tls_key_file, tls_client_ca_file, request_timeout, body_limit, \
-             keep_alive, drain_delay, shutdown_grace (line 3)",
+             tls_cert_file, tls_key_file, tls_client_ca_file, trusted_proxies, cors_origins, \
+             request_timeout, body_limit, keep_alive, drain_delay, shutdown_grace (line 3)",
         ),
         ("[server.listen]\nport = 1", "server.listen"),
     ] {

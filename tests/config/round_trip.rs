@@ -21,6 +21,10 @@ fn duration(key: &'static str, from: u64) -> impl Strategy<Value = String> {
     })
 }
 
+fn list(key: &'static str, entry: &'static str) -> impl Strategy<Value = String> {
+    vec(entry, 0..4).prop_map(move |entries| format!("{key} = {entries:?}"))
+}
+
 fn server() -> impl Strategy<Value = String> {
     let address = any::<std::net::SocketAddr>();
     (
@@ -38,8 +42,13 @@ fn server() -> impl Strategy<Value = String> {
         option::of(duration("keep_alive", 1000)),
         option::of(duration("drain_delay", 0)),
         option::of((1..=16_777_216_u32).prop_map(|size| format!("body_limit = {size}"))),
+        option::of(list(
+            "trusted_proxies",
+            "(10|192)\\.0\\.0\\.0/[89]|fd00::/8|::1",
+        )),
+        option::of(list("cors_origins", "https?://[a-z]{1,8}(:8[1-9])?")),
     )
-        .prop_map(|(a, b, c, d, e, f, g)| section("server", vec![a, b, c, d, e, f, g]))
+        .prop_map(|(a, b, c, d, e, f, g, h, i)| section("server", vec![a, b, c, d, e, f, g, h, i]))
 }
 
 /// Some with a password, which is printed as a setting of its own.
@@ -181,6 +190,8 @@ proptest! {
             prop_assert_eq!(&again.server.listen, &config.server.listen);
             prop_assert_eq!(&again.server.ops_listen, &config.server.ops_listen);
             prop_assert_eq!(again.server.request_timeout, config.server.request_timeout);
+            prop_assert_eq!(&again.server.trusted_proxies, &config.server.trusted_proxies);
+            prop_assert_eq!(&again.server.cors_origins, &config.server.cors_origins);
             prop_assert_eq!(again.server.keep_alive, config.server.keep_alive);
             prop_assert_eq!(again.server.drain_delay, config.server.drain_delay);
             prop_assert_eq!(again.server.shutdown_grace, config.server.shutdown_grace);

@@ -271,3 +271,23 @@ fn what_is_no_toml_is_refused_with_its_line() {
     }
     assert!(refused("[server]\n\nlisten = \n").contains("line 3"));
 }
+
+#[test]
+fn lists_of_networks_and_of_origins_may_be_empty_and_name_what_is_none() {
+    for key in ["trusted_proxies", "cors_origins"] {
+        read(&format!("[server]\n{key} = []"));
+        for value in ["\"x\"", "[\"x\"]", "[1]", "1"] {
+            let toml = format!("[server]\n{key} = {value}");
+            assert_eq!(keys_at_fault(&toml), [format!("server.{key}")], "{value}");
+        }
+    }
+    let origins = |text: &str| format!("[server]\ncors_origins = [\"{text}\"]");
+    read(&origins("https://console.example.com"));
+    let said = refused(&origins("https://console.example.com/"));
+    assert!(
+        said.contains("such as [\"https://console.example.com\"]"),
+        "{said}"
+    );
+    let networks = read("[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]");
+    assert_eq!(networks.server.trusted_proxies[1].to_string(), "::1/128");
+}
