@@ -282,6 +282,44 @@ async fn connections_are_accepted_and_told_to_close_for_the_drain_delay() {
 }
 
 #[tokio::test]
+async fn an_http2_client_is_told_to_go_away_for_the_drain_delay_and_is_answered() {
+    const HEADERS: u8 = 1;
+    const GOAWAY: u8 = 7;
+    let process = TestProcess::configured("[server]\ndrain_delay = \"1h\"");
+    let of = |kind: u8, stream: u32| {
+        move |bytes: &[u8]| {
+            let frames = http2::frames(bytes);
+            frames
+                .iter()
+                .any(|frame| (frame.0, frame.2) == (kind, stream))
+        }
+    };
+    let mut before = Wire::connect(process.address).await;
+    let request = [http2::preface(&[]), http2::get(1, "/nowhere")].concat();
+    before.send(&request).await.unwrap();
+    let answered = before.received(of(HEADERS, 1)).await;
+    assert!(!of(GOAWAY, 0)(answered), "told before it was time");
+    process.signal("TERM");
+    until("a connection that is told to go away", async || {
+        let mut wire = Wire::connect(process.address).await;
+        wire.send(&request).await.unwrap();
+        let answered = wire.received(of(HEADERS, 1)).await;
+        assert!(of(HEADERS, 1)(answered), "not answered");
+        // At once with the answer, or not at all: then it is not draining yet.
+        wire.send(http2::ping()).await.unwrap();
+        let ponged = |bytes: &[u8]| of(GOAWAY, 0)(bytes) || of(6, 0)(bytes);
+        of(GOAWAY, 0)(wire.received(ponged).await)
+    })
+    .await;
+    // One that was there before is told with its next answer.
+    before.send(http2::get(3, "/nowhere")).await.unwrap();
+    let told = before.received(of(GOAWAY, 0)).await.to_vec();
+    assert!(of(GOAWAY, 0)(&told) && of(HEADERS, 3)(before.received(of(HEADERS, 3)).await));
+    process.signal("TERM");
+    assert_eq!(process.ended_within(LIMIT).await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn sigint_skips_the_drain_delay() {
     let process = TestProcess::configured("[server]\ndrain_delay = \"1h\"");
     process.signal("INT");

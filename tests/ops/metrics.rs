@@ -4,9 +4,14 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::Stdio;
 
+use kootask::worker::{CLAIM, COMPLETE};
+use serde_json::json;
+use uuid::Uuid;
+
 use super::{Watched, serve};
 use crate::support::client::{Call, IMPORT, TRANSFER};
 use crate::support::command::command;
+use crate::support::credentials::worker;
 use crate::support::tls::Authority;
 
 /// Each metric's name and type, and the names of its labels.
@@ -140,6 +145,43 @@ async fn what_was_done_is_counted() {
     };
     assert_eq!(value(&text, &answered(200)), 3.0);
     assert_eq!(value(&text, &answered(401)), 1.0);
+}
+
+#[tokio::test]
+async fn a_tasks_way_from_its_creation_to_its_end_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("kootask.toml");
+    std::fs::write(&config, worker("w", "a-worker", "[\"*\"]")).unwrap();
+    let mut command = serve();
+    command.arg("--config").arg(config);
+    let service = Watched::start(command);
+    let address = service.address().await;
+    let moved = async |to: &str| {
+        let series =
+            format!("kootask_task_transitions_total{{task_type=\"batch_import\",to=\"{to}\"}}");
+        value(&service.get("/metrics").await.text, &series)
+    };
+    let all = async || (moved("executing").await, moved("success").await);
+    let created = Call::create(address, IMPORT).bearer(super::TOKEN);
+    let id = created.send().await.task_id();
+    assert_eq!(all().await, (0.0, 0.0));
+    let report = async |path: &str, body: serde_json::Value| {
+        let call = Call::new(address, "POST", path).bearer("a-worker");
+        let call = call.header("Content-Type", "application/json");
+        let answer = call.body(body.to_string()).send().await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body
+    };
+    let claim = json!({"worker": "w1", "claimId": Uuid::new_v4().to_string()});
+    let claimed = report(CLAIM, claim).await;
+    let fence = &claimed["tasks"][0]["fence"];
+    assert_eq!(all().await, (1.0, 0.0));
+    let complete = COMPLETE.replace("{task_id}", &id.to_string());
+    report(&complete, json!({"fence": fence})).await;
+    assert_eq!(all().await, (1.0, 1.0));
+    for to in ["new", "waiting", "failed"] {
+        assert_eq!(moved(to).await, 0.0, "{to}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! `/readyz` tells the truth, whatever happens; `/healthz` stays 200.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 use std::time::Duration;
 
 use rlimit::Resource;
@@ -7,8 +9,9 @@ use serde_json::json;
 
 use super::{Watched, serve};
 use crate::support::client::{Call, TRANSFER};
+use crate::support::command::command;
 use crate::support::postgres::TestDatabase;
-use crate::support::process::ended_within;
+use crate::support::process::{ended_within, send_signal};
 use crate::support::proxy::{ClosedPort, Proxy};
 use crate::support::until;
 
@@ -100,6 +103,63 @@ async fn it_is_failing_while_the_disk_is_full_and_ready_again_by_itself() {
     assert_eq!(ready.json()["checks"], json!({"store": "ok"}));
     let metrics = service.get("/metrics").await.text;
     assert!(!metrics.contains("\nkootask_store_commit_failures_total 0\n"));
+    assert_eq!(service.create().await, 200);
+}
+
+/// A disk that does not do what it was told to, as one process sees it: `strace` holds
+/// its syncs up.
+struct Hang(std::process::Child);
+
+impl Hang {
+    /// Nothing where there is no `strace`, or it may not trace.
+    fn of(process: u32) -> Option<Self> {
+        let mut strace = command("strace");
+        strace
+            .args(["-f", "-e", "trace=fsync,fdatasync", "-e"])
+            // In microseconds: far longer than the test.
+            .arg("inject=fsync,fdatasync:delay_enter=1000000000")
+            .args(["-p", &process.to_string()])
+            .stderr(Stdio::piped());
+        let mut hang = Self(strace.spawn().ok()?);
+        let mut said = BufReader::new(hang.0.stderr.take()?).lines();
+        let is_attached = said.next()?.ok()?.contains("attached");
+        // Nobody may wait for what else it says.
+        std::thread::spawn(move || said.for_each(drop));
+        is_attached.then_some(hang)
+    }
+}
+
+impl Drop for Hang {
+    fn drop(&mut self) {
+        send_signal(&self.0, "TERM");
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn it_is_failing_while_the_disk_hangs_and_ready_again_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("sqlite://{}/kootask.db", folder.path().display());
+    let mut command = serve();
+    command.env("KOOTASK__STORE__URL", store);
+    let service = Watched::start(command);
+    assert_eq!(service.create().await, 200);
+    let Some(hang) = Hang::of(service.child.id()) else {
+        eprintln!("not shown here: there is no strace, or it may not trace");
+        return;
+    };
+    let call = Call::create(service.address().await, TRANSFER).bearer(super::TOKEN);
+    let created = tokio::spawn(call.send());
+    let failing = service.readiness("failing").await;
+    assert_eq!(failing.status, 503);
+    let checks = json!({"store": "a write has waited for more than 2 s"});
+    assert_eq!(failing.json()["checks"], checks);
+    assert_alive(&service).await;
+    drop(hang);
+    assert_eq!(service.readiness("ready").await.status, 200);
+    // In time for its answer, or not.
+    let status = created.await.unwrap().status;
+    assert!([200, 503].contains(&status.as_u16()), "{status}");
     assert_eq!(service.create().await, 200);
 }
 

@@ -32,13 +32,13 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// The machine's clock, moved: it goes on, as it must where more ids are drawn
 /// than a millisecond has. In milliseconds.
 #[derive(Default)]
-struct MovedClock {
+pub(crate) struct MovedClock {
     set: AtomicI64,
     passed: AtomicI64,
 }
 
 impl MovedClock {
-    fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::default()
     }
 
@@ -54,7 +54,7 @@ impl MovedClock {
             .fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
-    fn context(self: &Arc<Self>, node: u16) -> StoreContext {
+    pub(crate) fn context(self: &Arc<Self>, node: u16) -> StoreContext {
         StoreContext {
             node: Some(node),
             clock: self.clone(),
@@ -89,7 +89,7 @@ fn tenant() -> TenantId {
 }
 
 /// A transfer from a user of this name.
-fn transfer(src_user_id: &str) -> NewTask {
+pub(crate) fn transfer(src_user_id: &str) -> NewTask {
     NewTask {
         tenant_id: tenant(),
         user_id: identifier("caller"),
@@ -140,7 +140,7 @@ async fn step(store: &Arc<dyn TaskRepository>, id: TaskId, step: Step) -> Task {
 }
 
 /// Creates within [`LIMIT`].
-async fn create(
+pub(crate) async fn create(
     store: &Arc<dyn TaskRepository>,
     task: NewTask,
     idempotency: Option<Idempotency>,
