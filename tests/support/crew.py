@@ -60,5 +60,6 @@ while True:
                 held(task, sent)
         time.sleep(random.uniform(0.05, 0.2))
         task = tasks.pop(0)
+        note("reporting", task)
         _, status, _ = call(f"tasks/{task['taskId']}/complete", {"fence": task["fence"]})
         note("ended" if status == 200 else "refused", task)

@@ -58,6 +58,8 @@ struct Line {
 #[serde(rename_all = "lowercase")]
 enum What {
     Held,
+    /// Its end is about to be told: whether the service knows of it is not known.
+    Reporting,
     Ended,
     Refused,
 }
@@ -145,6 +147,7 @@ impl Crew {
             let task: i64 = line.task.parse().unwrap();
             match line.what {
                 What::Held => starts.entry((task, line.fence)).or_default().push(line),
+                What::Reporting => {}
                 What::Ended => {
                     let first = told.ended.insert(task, line.fence);
                     assert!(first.is_none(), "ended again, {first:?}: {line:?}");
@@ -186,14 +189,14 @@ impl Crew {
         told
     }
 
-    /// The starts that this worker holds and has not reported the end of.
+    /// The starts that this worker holds and has not begun to report the end of.
     pub fn at_work(&self, worker: &Worker) -> HashSet<(i64, u32)> {
         let mut starts = HashSet::new();
         for line in self.lines().iter().filter(|line| line.by == worker.name) {
             let start = (line.task.parse().unwrap(), line.fence);
             match line.what {
                 What::Held => starts.insert(start),
-                What::Ended | What::Refused => starts.remove(&start),
+                What::Reporting | What::Ended | What::Refused => starts.remove(&start),
             };
         }
         starts
