@@ -5,6 +5,7 @@
 
 mod answer;
 mod calls;
+mod choice;
 pub mod clock;
 mod control;
 mod events;
@@ -12,6 +13,7 @@ mod exchange;
 mod faults;
 mod guard;
 mod journal;
+mod leading;
 mod living;
 pub mod matcher;
 mod outcome;
