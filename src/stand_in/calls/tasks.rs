@@ -92,6 +92,7 @@ pub(super) async fn add(State(stand_in): State<StandIn>, request: Request<Body>)
         let mut world = tenant.world.lock().await;
         stand_in.catch_up(&tenant, &mut world).await?;
         let tasks = stand_in.fill(&tenant, &mut world, &form.tasks)?;
+        tasks.iter().for_each(|task| stand_in.changed(task));
         added.extend(views(&tasks, &world));
     }
     Ok(answer::json(&json!({ "tasks": added })))
