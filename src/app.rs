@@ -138,7 +138,8 @@ impl App {
         if let Some(dev) = &config.dev {
             let tasks = background.tasks();
             let token = background.token();
-            let lives = StandIn::new(repository, dev.settings(), clock.clone(), &tasks, token)?;
+            let settings = dev.settings(config.server.scheme());
+            let lives = StandIn::new(repository, settings, clock.clone(), &tasks, token)?;
             lives.prepare().await?;
             repository = lives.repository();
             stand_in = Some(lives);

@@ -62,10 +62,7 @@ fn banner(address: SocketAddr, config: &Config) -> String {
         .next()
         .unwrap_or_else(|| "kootask".to_owned());
     let store = &config.store.url;
-    let scheme = match config.server.tls_files() {
-        Some(_) => "https",
-        None => "http",
-    };
+    let scheme = config.server.scheme();
     let mode = config.auth.mode;
     let warning = if address.ip().is_loopback() {
         "It must not face a network."
@@ -77,6 +74,7 @@ fn banner(address: SocketAddr, config: &Config) -> String {
         "\
 kootask dev: a local stand-in for KooDrive's task operations.
 Listens on {scheme}://{address}, store {store}, auth.mode {mode}.
+Shows what happens at {scheme}://{address}/kootask/dev/
 {warning}
 
 Try it:

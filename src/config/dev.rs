@@ -63,7 +63,7 @@ pub struct Rules(pub Vec<Rule>);
 impl DevConfig {
     /// How the stand-in behaves.
     #[must_use]
-    pub fn settings(&self) -> Settings {
+    pub fn settings(&self, scheme: &'static str) -> Settings {
         let number = |number| usize::try_from(number).unwrap_or(usize::MAX);
         Settings {
             progress: self.progress,
@@ -73,6 +73,7 @@ impl DevConfig {
             journal: number(self.journal),
             trust: self.trust.0.clone(),
             rules: self.rules.0.clone(),
+            scheme,
         }
     }
 }

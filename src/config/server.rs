@@ -90,6 +90,15 @@ section! {
 }
 
 impl ServerConfig {
+    /// The scheme of the service's URLs.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        match self.tls_files() {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+
     /// The files that TLS is spoken with, if it is.
     #[must_use]
     pub fn tls_files(&self) -> Option<TlsFiles> {

@@ -34,6 +34,16 @@ impl Refused {
         Self { status, text }
     }
 
+    /// Its status.
+    pub(super) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is wrong.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The request is wrong.
     pub(super) fn bad(text: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, text)
@@ -134,6 +144,7 @@ where
 }
 
 /// Whose state a call is about.
+#[derive(Clone)]
 pub(super) enum Whose {
     /// One tenant's.
     One(TenantId),

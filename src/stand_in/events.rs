@@ -81,6 +81,12 @@ impl Events {
         (missed, self.sender.subscribe())
     }
 
+    /// The id of the last event; 0 before the first.
+    #[must_use]
+    pub(super) fn last(&self) -> u64 {
+        locked(&self.recent).0
+    }
+
     /// All events to come.
     #[must_use]
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {

@@ -22,7 +22,7 @@ use crate::web::query;
 /// The most bytes of a body that are kept.
 const MOST_BODY: usize = 64 * 1024;
 /// Where KooDrive's task calls are.
-const TASKS: &str = "/koodrive/ose/v1/task/";
+pub(super) const TASKS: &str = "/koodrive/ose/v1/task/";
 /// Where a tenant's further calls to tasks are.
 const TENANTS_TASKS: &str = "/kootask/v1/tasks/";
 

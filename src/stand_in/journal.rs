@@ -249,6 +249,16 @@ impl Journal {
         }
     }
 
+    /// The last entries of this tenant, or of all, at most `most`, newest first.
+    #[must_use]
+    pub(super) fn recent(&self, tenant_id: Option<&TenantId>, most: usize) -> Vec<Arc<Entry>> {
+        let ring = locked(&self.ring);
+        let is_meant = |of: &TenantId| tenant_id.is_none_or(|meant| meant == of);
+        let entries = ring.entries.iter().rev();
+        let meant = entries.filter(|(of, _, _)| is_meant(of)).take(most);
+        meant.map(|(_, entry, _)| Arc::clone(entry)).collect()
+    }
+
     /// Tells of each change.
     #[must_use]
     pub(super) fn changes(&self) -> watch::Receiver<u64> {

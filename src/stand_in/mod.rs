@@ -17,6 +17,7 @@ mod leading;
 mod living;
 pub mod matcher;
 mod outcome;
+mod page;
 pub mod progress;
 mod recording;
 mod repository;
@@ -68,6 +69,8 @@ pub struct Settings {
     pub trust: Vec<String>,
     /// The rules, the newest last.
     pub rules: Vec<Rule>,
+    /// The scheme that it is called by: `http` or `https`.
+    pub scheme: &'static str,
 }
 
 /// The stand-in. Cheap to clone.

@@ -212,7 +212,10 @@ async fn names_that_no_public_site_has_and_any_address_pass_without_a_setting() 
 
 /// The paths of the stand-in's own calls, as their routes are written.
 fn paths() -> Vec<String> {
-    let calls = include_str!("../../src/stand_in/calls/mod.rs");
+    let calls = concat!(
+        include_str!("../../src/stand_in/calls/mod.rs"),
+        include_str!("../../src/stand_in/page/mod.rs")
+    );
     let routes = calls.split(".route(\"").skip(1);
     let paths = routes.filter_map(|rest| rest.split('"').next());
     paths
@@ -222,9 +225,8 @@ fn paths() -> Vec<String> {
 
 #[tokio::test]
 async fn in_serve_nothing_of_the_stand_in_exists() {
-    let mut paths = paths();
-    assert!(paths.len() >= 14, "{paths:?}");
-    paths.extend(["", "script.js", "style.css"].map(|file| format!("/kootask/dev/{file}")));
+    let paths = paths();
+    assert!(paths.len() >= 19, "{paths:?}");
     let verify = "[auth]\n[[auth.apps]]\napp_id = 'a'\ntenant_id = 'a'\n\
                   app_secret = 'the-secret-of-the-console'";
     for toml in ["[auth]\nmode = 'accept-any'", verify] {

@@ -6,6 +6,7 @@ mod events;
 mod examples;
 mod faults;
 mod journal;
+mod page;
 mod progress;
 mod seed;
 mod tenants;

@@ -24,6 +24,7 @@ use serde_json::json;
 use super::StandIn;
 use super::answer::{self, Answer, Refused, Whose};
 use super::guard::guard;
+use super::page;
 use super::tenant::Tenant;
 use crate::web::error::ApiError;
 
@@ -44,7 +45,8 @@ impl StandIn {
             .route("/kootask/dev/journal/{seq}", get(journal::one))
             .route("/kootask/dev/events", get(events::events))
             .route("/kootask/dev/clock", get(clock::show).put(clock::set))
-            .route("/kootask/dev/clock/advance", post(clock::advance));
+            .route("/kootask/dev/clock/advance", post(clock::advance))
+            .merge(page::routes());
         calls
             .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
             .route_layer(from_fn_with_state(self.clone(), guard))
