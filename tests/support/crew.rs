@@ -27,8 +27,8 @@ pub struct Worker {
 /// A row of a query, of numbers.
 pub type Row = [i64; 3];
 
-/// The tasks, as they are kept.
-pub const TASKS: &str = "SELECT id, status, fence FROM task";
+/// The tasks, as they are kept; the fence is 0 before the first start.
+pub const TASKS: &str = "SELECT id, status, coalesce(fence, 0) FROM task";
 /// The attempts that are over.
 pub const ATTEMPTS: &str = "SELECT task_id, fence, ended_at FROM attempt";
 
