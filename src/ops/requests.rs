@@ -4,7 +4,6 @@ use std::array;
 use std::sync::OnceLock;
 
 use http::{Method, StatusCode};
-use matchit::Router;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -13,6 +12,7 @@ use prometheus_client::registry::Registry;
 
 use crate::web::method;
 use crate::web::observer::{Answered, RequestObserver};
+use crate::web::routes::Routes;
 
 /// 0.5 ms to 10 s, in seconds.
 const BUCKETS: [f64; 14] = [
@@ -40,7 +40,7 @@ const STATUSES: [u16; 8] = [200, 400, 401, 403, 404, 422, 429, 503];
 pub(super) struct RequestMetrics {
     durations: Family<RequestLabels, Histogram, fn() -> Histogram>,
     refused: Family<ReasonLabel, Counter>,
-    routes: Router<Route>,
+    routes: Routes<Route>,
     unmatched: Route,
 }
 
@@ -90,25 +90,16 @@ impl RequestMetrics {
             "Requests that were answered with an error, by its kind",
             refused.clone(),
         );
-        let mut routes = Router::new();
-        for path in paths {
-            // Two calls can share a path. One that cannot be inserted counts as
-            // unmatched; the router of the service would not start with it.
-            let _ = routes.insert(path, Route::new(path));
-        }
         Self {
             durations,
             refused,
-            routes,
+            routes: Routes::new(paths, Route::new),
             unmatched: Route::new(UNMATCHED),
         }
     }
 
     fn duration_of(&self, method: &Method, path: &str, status: StatusCode) -> Histogram {
-        let route = self
-            .routes
-            .at(path)
-            .map_or(&self.unmatched, |found| found.value);
+        let route = self.routes.find(path).unwrap_or(&self.unmatched);
         let known = METHODS.iter().position(|known| known == method);
         let make = || {
             self.durations.get_or_create_owned(&RequestLabels {

@@ -1,7 +1,12 @@
-//! What the stand-in's own calls are asked and answer: plain JSON.
+//! What the stand-in's own calls are asked and answer: plain JSON, and streams of events.
+
+use std::convert::Infallible;
+use std::time::Duration;
 
 use axum::body::Body;
+use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use futures_util::stream::{Stream, StreamExt};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderValue, Request, StatusCode};
@@ -18,6 +23,9 @@ use crate::web::query;
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// KooDrive's code for a request that is refused as such.
 const REFUSED: u32 = 13_000_101;
+
+/// How often a stream of events says that it is still there.
+const ALIVE: Duration = Duration::from_secs(15);
 
 /// Why a call does nothing, for who reads the answer. It may quote the request,
 /// so no table holds it.
@@ -91,6 +99,13 @@ impl IntoResponse for Refused {
 
 /// The answer to a call of the stand-in.
 pub(super) type Answer = Result<Response, Refused>;
+
+/// Server-sent events, for as long as there are some to come.
+pub(super) fn stream(events: impl Stream<Item = sse::Event> + Send + 'static) -> Response {
+    Sse::new(events.map(Ok::<_, Infallible>))
+        .keep_alive(KeepAlive::new().interval(ALIVE))
+        .into_response()
+}
 
 /// A value as a body.
 pub(super) fn json(value: &impl Serialize) -> Response {

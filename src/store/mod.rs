@@ -11,6 +11,7 @@ mod row;
 pub mod schema;
 pub mod sqlite;
 mod url;
+mod walk;
 
 use std::sync::Arc;
 

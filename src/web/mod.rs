@@ -22,4 +22,6 @@ pub mod peer;
 pub mod query;
 mod request_log;
 pub mod request_span;
+pub mod routes;
+pub mod shell;
 pub mod trace_id;

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use http::{Request, StatusCode, Version};
-use matchit::Router;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, Status, TraceId, Tracer as _};
 use opentelemetry::{Context, KeyValue};
@@ -18,6 +17,7 @@ use opentelemetry_sdk::trace::{SdkTracer, Span};
 use super::context::RequestContext;
 use super::error::ApiError;
 use super::method;
+use super::routes::Routes;
 
 /// Begins spans. Cheap to clone.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ pub struct RequestTracer(Arc<Inner>);
 struct Inner {
     tracer: SdkTracer,
     propagator: TraceContextPropagator,
-    routes: Router<&'static str>,
+    routes: Routes<&'static str>,
 }
 
 /// The span of a request. It ends when it is dropped.
@@ -35,15 +35,10 @@ pub(super) struct RequestSpan(Span);
 impl RequestTracer {
     /// For requests of these paths, as templates.
     pub fn new(tracer: SdkTracer, paths: impl IntoIterator<Item = &'static str>) -> Self {
-        let mut routes = Router::new();
-        for path in paths {
-            // Two calls can share a path.
-            let _ = routes.insert(path, path);
-        }
         Self(Arc::new(Inner {
             tracer,
             propagator: TraceContextPropagator::new(),
-            routes,
+            routes: Routes::new(paths, |path| path),
         }))
     }
 
@@ -57,8 +52,7 @@ impl RequestTracer {
         } = &*self.0;
         let headers = HeaderExtractor(request.headers());
         let parent = propagator.extract_with_context(&Context::new(), &headers);
-        let route = routes.at(request.uri().path()).ok();
-        let route = route.map(|found| *found.value);
+        let route = routes.find(request.uri().path()).copied();
         let method = match method::name_of(request.method()) {
             method::OTHER => "HTTP",
             name => name,

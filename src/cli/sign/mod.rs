@@ -17,6 +17,7 @@ use crate::auth::signature::{SignableRequest, SignatureHeader, SigningKey, strin
 use crate::auth::x_date;
 use crate::config::{read_secret, secret_of};
 use crate::task::Identifier;
+use crate::web::shell::quoted;
 
 /// What a signature made here covers, beside method, path, query and body.
 const SIGNED_HEADERS: &str = "host;x-date;x-user-id";
@@ -257,9 +258,4 @@ impl SignedRequest {
             Err(format!("the service answered {status}").into())
         }
     }
-}
-
-/// The text as one word of a POSIX shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -1,13 +1,10 @@
 //! `GET events`: what happens, as it happens.
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::sse::{self, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Response, sse};
 use futures_util::stream::{self, Stream, StreamExt};
 use http::Request;
 use tokio::sync::broadcast::Receiver;
@@ -15,12 +12,9 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::super::StandIn;
-use super::super::answer::{Refused, Whose};
+use super::super::answer::{self, Refused, Whose};
 use super::super::events::Event;
 use crate::task::TenantId;
-
-/// How often a stream says that it is still there.
-const ALIVE: Duration = Duration::from_secs(15);
 
 /// Server-sent events of a tenant. With `Last-Event-ID` those that were missed come
 /// first or, where they are not known any more, `refresh`.
@@ -49,10 +43,7 @@ pub(super) async fn events(
         None => vec![refresh()],
     };
     let stream = stream::iter(first).chain(following(to_come, tenant, stand_in.0.stop.clone()));
-    let stream = stream.map(Ok::<_, Infallible>);
-    Ok(Sse::new(stream)
-        .keep_alive(KeepAlive::new().interval(ALIVE))
-        .into_response())
+    Ok(answer::stream(stream))
 }
 
 /// The events to come, until the tenant's reset has been told, or `stop`.

@@ -2,22 +2,20 @@
 //! the page.
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::sse::{self, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
-use futures_util::stream::{self, Stream, StreamExt};
+use axum::response::{Response, sse};
+use futures_util::stream::{self, Stream};
 use http::Request;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 
 use super::super::StandIn;
-use super::super::answer::Refused;
+use super::super::answer::{self, Refused};
 use super::super::events::Event;
 use super::content::REQUESTS;
 use super::templates::{self, Changed};
@@ -28,8 +26,6 @@ use crate::task::{TaskId, TenantId};
 const PACE: Duration = Duration::from_millis(100);
 /// The most tasks of an update; of more, the page is read anew.
 const MOST_TASKS: usize = 200;
-/// How often a stream says that it is still there.
-const ALIVE: Duration = Duration::from_secs(15);
 
 /// Server-sent updates of the page of this URL. `refresh` ends it: the page is to
 /// be read anew.
@@ -50,9 +46,7 @@ pub(super) async fn fragments(
         next: Instant::now(),
         is_over: false,
     };
-    Ok(Sse::new(watched.updates().map(Ok::<_, Infallible>))
-        .keep_alive(KeepAlive::new().interval(ALIVE))
-        .into_response())
+    Ok(answer::stream(watched.updates()))
 }
 
 /// A page that is watched.

@@ -8,6 +8,7 @@ use super::super::exchange::TASKS;
 use super::super::journal::Entry;
 use super::super::matcher::text;
 use crate::auth::stand_in;
+use crate::web::shell::quoted;
 
 /// The most bytes of a body that are shown.
 const MOST_BODY: usize = 16 * 1024;
@@ -93,27 +94,5 @@ fn bearer(curl: &mut String, tenant: &str) {
     if tenant != "*" && tenant != stand_in::tenant().as_str() {
         let token = format!("Authorization: Bearer tenant.{tenant}");
         line(curl, &format!("-H {}", quoted(&token)));
-    }
-}
-
-/// A text as one word of a shell's command.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_is_one_word_for_a_shell_whatever_is_in_it() {
-        for (text, word) in [
-            ("", "''"),
-            ("two words", "'two words'"),
-            ("$(date) `date` \\ \"", "'$(date) `date` \\ \"'"),
-            ("it's", r"'it'\''s'"),
-        ] {
-            assert_eq!(quoted(text), word);
-        }
     }
 }

@@ -6,9 +6,10 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use crate::store::row::{self, ActionRow, AttemptRow, Code, TaskRow};
+use crate::store::walk::Walk;
 use crate::task::attempt::History;
 use crate::task::import::ImportFailure;
-use crate::task::list::{Order, Page};
+use crate::task::list::Page;
 use crate::task::repository::StoreError;
 use crate::task::{Identifier, Task, TaskId, TaskType, TenantId};
 
@@ -37,10 +38,11 @@ pub(super) async fn list(
     tenant_id: &TenantId,
     page: Page,
 ) -> Result<Vec<Task>, StoreError> {
-    let (direction, after_default, comparison) = match page.order {
-        Order::Ascending => ("ASC", 0, '>'),
-        Order::Descending => ("DESC", i64::MAX, '<'),
-    };
+    let Walk {
+        direction,
+        comparison,
+        after,
+    } = Walk::of(page);
     let limit = page.limit;
     let mut states = String::new();
     for (task_type, status) in page.filter.states() {
@@ -60,7 +62,7 @@ pub(super) async fn list(
     );
     let rows: Vec<TaskRow> = sqlx::query_as(AssertSqlSafe(query).into_sql_str())
         .bind(tenant_id.as_str())
-        .bind(page.after.map_or(after_default, TaskId::get))
+        .bind(after)
         .fetch_all(connection)
         .await?;
     row::tasks(rows)

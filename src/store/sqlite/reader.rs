@@ -10,9 +10,10 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use super::index::{Fingerprints, IndexKind, SharedMemtable, find_in_block};
 use super::pool::ReadPool;
 use crate::store::row::{self, ActionRow, AttemptRow, Code, TaskRow};
+use crate::store::walk::Walk;
 use crate::task::attempt::History;
 use crate::task::import::ImportFailure;
-use crate::task::list::{Order, Page};
+use crate::task::list::Page;
 use crate::task::repository::StoreError;
 use crate::task::{Identifier, Task, TaskId, TaskParameters, TaskStatus, TaskType, TenantId};
 
@@ -183,10 +184,11 @@ fn list(
     tenant_id: &TenantId,
     page: Page,
 ) -> Result<Vec<Task>, StoreError> {
-    let (direction, after_default, comparison) = match page.order {
-        Order::Ascending => ("ASC", 0, '>'),
-        Order::Descending => ("DESC", i64::MAX, '<'),
-    };
+    let Walk {
+        direction,
+        comparison,
+        after,
+    } = Walk::of(page);
     let mut states = String::new();
     for (task_type, status) in page.filter.states() {
         let union = if states.is_empty() { "" } else { " UNION ALL " };
@@ -205,7 +207,6 @@ fn list(
          CROSS JOIN task ON id = next ORDER BY next {direction}",
         TaskRow::COLUMNS
     );
-    let after = page.after.map_or(after_default, TaskId::get);
     let of = params![tenant_id.as_str(), after, page.limit];
     row::tasks(all(connection, &query, of, TaskRow::read)?)
 }
