@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::http::StatusCode;
 
-use super::reload::serve;
+use super::reload::{reload_until, serve, status};
 use super::run;
 use super::serve::Service;
 use crate::support::client::{Call, TRANSFER};
@@ -30,18 +30,8 @@ fn put(volume: &Volume, keys: &str) {
     volume.swap(&[("kootask.toml", &toml), ("jwks.json", keys)]);
 }
 
-async fn status(service: &Service, token: &str) -> u16 {
-    let call = Call::create(service.address, TRANSFER).bearer(token);
-    call.send().await.status.as_u16()
-}
-
-/// The reload that a signal asks for; the line that tells what came of it.
 fn reload(service: &mut Service) -> serde_json::Value {
-    send_signal(&service.child, "HUP");
-    service.line(|line| {
-        let message = line["message"].as_str().unwrap_or_default();
-        message.starts_with("keys of auth.jwt")
-    })
+    reload_until(service, |message| message.starts_with("keys of auth.jwt"))
 }
 
 #[test]

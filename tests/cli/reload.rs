@@ -17,16 +17,24 @@ pub(super) fn serve(volume: &Volume) -> Service {
     Service::start(|command| command.arg("--config").arg(volume.path("kootask.toml")))
 }
 
-async fn status(service: &Service, token: &str) -> u16 {
+/// The status of a create call with this bearer token.
+pub(super) async fn status(service: &Service, token: &str) -> u16 {
     let call = Call::create(service.address, TRANSFER).bearer(token);
     call.send().await.status.as_u16()
 }
 
-/// The reload that a signal asks for; the line that tells what came of it.
-fn reload(service: &mut Service) -> serde_json::Value {
+/// The reload that a signal asks for; the line, of such a message, that tells what came
+/// of it.
+pub(super) fn reload_until(
+    service: &mut Service,
+    tells: impl Fn(&str) -> bool,
+) -> serde_json::Value {
     send_signal(&service.child, "HUP");
-    service.line(|line| {
-        let message = line["message"].as_str().unwrap_or_default();
+    service.line(|line| tells(line["message"].as_str().unwrap_or_default()))
+}
+
+fn reload(service: &mut Service) -> serde_json::Value {
+    reload_until(service, |message| {
         message.starts_with("configuration reloaded") || message.contains("is not reloaded")
     })
 }

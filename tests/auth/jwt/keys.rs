@@ -86,14 +86,7 @@ async fn a_key_that_tells_no_algorithm_is_good_for_those_of_its_type() {
         jwk
     });
     let service = with(&jwks).await;
-    for key in &keys {
-        assert_eq!(
-            service.status(&key.token(&claims())).await,
-            200,
-            "{}",
-            key.kid
-        );
-    }
+    service.takes(&keys).await;
     service.stop().await;
 }
 
@@ -126,14 +119,7 @@ async fn a_key_for_another_use_verifies_nothing() {
 async fn one_kid_may_name_keys_of_two_algorithms() {
     let (ec, rsa) = (TestKey::new("one"), TestKey::of("RS256", "one"));
     let service = Trusting::of([&ec, &rsa]).await;
-    for key in [&ec, &rsa] {
-        assert_eq!(
-            service.status(&key.token(&claims())).await,
-            200,
-            "{}",
-            key.algorithm
-        );
-    }
+    service.takes([&ec, &rsa]).await;
     service.stop().await;
 }
 

@@ -46,6 +46,14 @@ impl Trusting {
         self.call(token).send().await.status.as_u16()
     }
 
+    /// Has a token of each of these keys taken.
+    async fn takes<'a>(&self, keys: impl IntoIterator<Item = &'a TestKey>) {
+        for key in keys {
+            let status = self.status(&key.token(&claims())).await;
+            assert_eq!(status, 200, "{} {}", key.kid, key.algorithm);
+        }
+    }
+
     /// Has each of these tokens refused, as one that nobody has issued.
     async fn refuses<T: AsRef<str>>(&self, tokens: impl IntoIterator<Item = (&str, T)>) {
         let unknown = self.call("no-token-at-all").send().await;
@@ -76,14 +84,7 @@ async fn a_token_of_each_algorithm_is_taken() {
     ];
     let keys = algorithms.map(|algorithm| TestKey::of(algorithm, algorithm));
     let service = Trusting::of(&keys).await;
-    for key in &keys {
-        assert_eq!(
-            service.status(&key.token(&claims())).await,
-            200,
-            "{}",
-            key.kid
-        );
-    }
+    service.takes(&keys).await;
     service.stop().await;
 }
 
