@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use crate::load::Plan;
 use crate::postgres::PostgresServer;
 use crate::process;
 use crate::request::Credential;
+use crate::workers::{self, Counts};
 use crate::{Settings, start};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -196,9 +197,9 @@ pub(crate) fn while_drained(
         let mut ratios = Vec::new();
         for _ in 0..settings.rounds {
             let alone = process::measure(&mut server, &plan)?.outcome;
-            let workers = Drain::start(server.address, WORKERS);
+            let drain = Drain::start(server.address, WORKERS);
             let beside = process::measure(&mut server, &plan)?.outcome;
-            let drained = workers.end()?;
+            let drained = drain.end()?;
             println!(
                 "{store}: create alone p99 {:.2} ms at {:.0}/s; while {WORKERS} workers drain p99 \
                  {:.2} ms at {:.0}/s, {drained} tasks drained",
@@ -218,41 +219,32 @@ pub(crate) fn while_drained(
 
 /// Workers that claim and complete until they are ended.
 struct Drain {
-    over: Arc<AtomicBool>,
-    threads: Vec<thread::JoinHandle<std::result::Result<u64, String>>>,
+    counts: Arc<Counts>,
+    threads: Vec<thread::JoinHandle<std::result::Result<(), String>>>,
 }
 
 impl Drain {
     fn start(server: SocketAddr, workers: usize) -> Self {
-        let over = Arc::<AtomicBool>::default();
-        let work = move |over: &AtomicBool| -> Result<u64> {
-            let (mut client, mut done) = (Client::connect(server)?, 0);
-            while !over.load(Ordering::Relaxed) {
-                for (id, fence) in client.claim(100, 1)? {
-                    client.complete(&id, fence)?;
-                    done += 1;
-                }
-            }
-            Ok(done)
-        };
+        let counts = Arc::<Counts>::default();
         let threads = (0..workers).map(|_| {
-            let over = Arc::clone(&over);
-            thread::spawn(move || work(&over).map_err(|error| error.to_string()))
+            let counts = Arc::clone(&counts);
+            thread::spawn(move || {
+                workers::worker(server, 100, &counts).map_err(|error| error.to_string())
+            })
         });
         Self {
             threads: threads.collect(),
-            over,
+            counts,
         }
     }
 
     /// How many tasks they have done.
     fn end(self) -> Result<u64> {
-        self.over.store(true, Ordering::Relaxed);
-        let mut done = 0;
+        self.counts.end();
         for thread in self.threads {
-            done += thread.join().map_err(|_| "a thread panicked")??;
+            thread.join().map_err(|_| "a thread panicked")??;
         }
-        Ok(done)
+        Ok(self.counts.completed())
     }
 }
 

@@ -15,8 +15,9 @@ const CREATORS: usize = 16;
 /// How long a creator rests while the backlog is full.
 const REST: Duration = Duration::from_millis(1);
 
+/// What creators and workers have done, and whether they are to end.
 #[derive(Default)]
-struct Counts {
+pub(crate) struct Counts {
     created: AtomicU64,
     completed: AtomicU64,
     over: AtomicBool,
@@ -27,11 +28,20 @@ impl Counts {
         self.over.load(Ordering::Relaxed)
     }
 
+    /// Has creators and workers end.
+    pub(crate) fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
+    /// How many tasks were completed.
+    pub(crate) fn completed(&self) -> u64 {
+        self.completed.load(Ordering::Relaxed)
+    }
+
     fn backlog(&self) -> u64 {
-        let completed = self.completed.load(Ordering::Relaxed);
         self.created
             .load(Ordering::Relaxed)
-            .saturating_sub(completed)
+            .saturating_sub(self.completed())
     }
 }
 
@@ -51,17 +61,17 @@ pub(crate) fn measure(
             .chain((0..workers).map(|_| scope.spawn(work)))
             .collect();
         thread::sleep(settings.warm_up);
-        let (begun, before) = (Instant::now(), counts.completed.load(Ordering::Relaxed));
+        let (begun, before) = (Instant::now(), counts.completed());
         let cpu_before = (server_cpu(), cpu::of_all("postgres"));
         thread::sleep(settings.window);
-        let tasks = counts.completed.load(Ordering::Relaxed) - before;
+        let tasks = counts.completed() - before;
         let window = Window {
             tasks,
             seconds: begun.elapsed().as_secs_f64(),
             server_cpu: server_cpu().saturating_sub(cpu_before.0),
             database_cpu: cpu::of_all("postgres").saturating_sub(cpu_before.1),
         };
-        counts.over.store(true, Ordering::Relaxed);
+        counts.end();
         for thread in threads {
             thread.join().map_err(|_| "a thread panicked")??;
         }
@@ -90,7 +100,12 @@ fn creator(server: SocketAddr, counts: &Counts) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn worker(server: SocketAddr, batch: usize, counts: &Counts) -> Result<(), Box<dyn Error>> {
+/// Claims so many at a time and completes one by one, until it is to end.
+pub(crate) fn worker(
+    server: SocketAddr,
+    batch: usize,
+    counts: &Counts,
+) -> Result<(), Box<dyn Error>> {
     let mut client = Client::connect(server)?;
     while !counts.is_over() {
         for (id, fence) in client.claim(batch, 1)? {
