@@ -138,8 +138,10 @@ async fn answers_behind_a_closed_window_are_bounded_and_end_their_connections() 
         closed.push(wire.closed_within(UNTAKEN));
     }
     assert_serves_others(&process).await;
+    // An address may have 32 MiB of answers wait, of the 90 that it asked for; its
+    // requests and connections take their own.
     let grown = process.resident_kib().saturating_sub(before);
-    assert!(grown < 48 * 1024, "{grown} KiB");
+    assert!(grown < 64 * 1024, "{grown} KiB");
     join_all(closed).await;
 }
 
