@@ -1,52 +1,45 @@
-//! The composition root: what the service is made of, and in which order a
-//! request goes through it.
+//! The composition root: what the service is made of. In which order a request
+//! goes through it stands in `service`.
 
+mod authenticator;
 mod openapi;
+mod panicked;
+mod service;
 mod settings;
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse, Response};
-use http::Request;
 use jiff::Timestamp;
 use opentelemetry_sdk::trace::SdkTracer;
 use tokio_util::task::TaskTracker;
-use tower::util::AndThenLayer;
-use tower::{Service, ServiceBuilder};
-use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::api;
-use crate::auth::jwt::{JwksError, Jwt};
-use crate::auth::layer::AuthLayer;
+use crate::auth::Authenticator;
+use crate::auth::jwt::JwksError;
 use crate::auth::limits::Limiter;
-use crate::auth::{self, Authenticator};
 use crate::config::{Config, Source};
 use crate::directory::Directory;
-use crate::ops::{Ops, Reloads, documentation};
+use crate::ops::{Ops, Reloads};
 use crate::reload::{self, Outcome, Reload, What};
 use crate::shutdown::{self, Background};
-use crate::stand_in::{self, Recorder, SeedError, StandIn};
+use crate::stand_in::{SeedError, StandIn};
 use crate::store::{self, OpenError, StoreContext};
 use crate::task::TaskService;
 use crate::task::clock::SharedClock;
 use crate::task::repository::TaskRepository;
 use crate::tenant;
 use crate::tls::{self, Tls, TlsError};
-use crate::web::call::{Access, Calls};
+use crate::web::call::Calls;
 use crate::web::context::RequestLimits;
-use crate::web::cors::{Cors, Origin};
-use crate::web::envelope::EnvelopeLayer;
-use crate::web::error::ApiError;
+use crate::web::cors::Origin;
 use crate::web::forwarded::TrustedProxies;
 use crate::web::request_span::RequestTracer;
 use crate::worker;
 
+use self::authenticator::authenticator;
 pub use self::openapi::openapi;
+pub use self::service::HttpService;
 use self::settings::Settings;
 
 /// The fewest reads that are let to a store at a time: a few more than SQLite's
@@ -233,81 +226,6 @@ impl App {
         acceptor
     }
 
-    /// The routes.
-    fn routes(&self) -> Router {
-        let console = AuthLayer::new(Arc::clone(&self.authenticator), Arc::clone(&self.limiter));
-        let routes = calls()
-            // Around each call alone: an unknown path is 404 to everybody.
-            .routes(|access, route| match access {
-                Access::Console => match &self.stand_in {
-                    Some(stand_in) => route
-                        .route_layer(from_fn_with_state(stand_in.clone(), stand_in::decide))
-                        .route_layer(console.clone()),
-                    None => route.route_layer(console.clone()),
-                },
-                Access::Worker => {
-                    let authenticator = Arc::clone(&self.authenticator);
-                    route.route_layer(from_fn_with_state(authenticator, auth::admit_worker))
-                }
-                Access::Anyone => route,
-            });
-        let routes = routes
-            .fallback(async || ApiError::RouteNotFound)
-            .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-            .with_state(self.tasks.clone());
-        match &self.stand_in {
-            Some(stand_in) => {
-                let recorder = Recorder {
-                    stand_in: stand_in.clone(),
-                    authenticator: Arc::clone(&self.authenticator),
-                };
-                routes
-                    .layer(from_fn_with_state(recorder, stand_in::record))
-                    .merge(stand_in.routes())
-                    .merge(documentation(&openapi()))
-            }
-            None => routes,
-        }
-    }
-
-    /// What lets pages of other origins call, if any may.
-    fn cors(&self) -> Option<Cors> {
-        let listed = Arc::clone(&self.origins);
-        let is_local = self.stand_in.as_ref().map(StandIn::is_origin_allowed);
-        if listed.is_empty() && is_local.is_none() {
-            return None;
-        }
-        Some(Cors::new(move |origin| {
-            listed.iter().any(|listed| listed == origin)
-                || is_local.as_ref().is_some_and(|is_local| is_local(origin))
-        }))
-    }
-
-    /// The whole service: the layers around the routes, the outermost first.
-    #[must_use]
-    pub fn service<B>(&self) -> impl HttpService<B>
-    where
-        B: http_body::Body<Data = axum::body::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
-    {
-        let stand_in = self.stand_in.as_ref();
-        ServiceBuilder::new()
-            // Around all, so that a page can read errors of any layer.
-            .option_layer(self.cors())
-            // Without the deadline of the envelope: a rule can be slower.
-            .option_layer(stand_in.map(|_| AndThenLayer::new(stand_in::conduct)))
-            // Sees every request first and every answer last: it must know the
-            // trace id of all there is, and give errors of all layers one form.
-            .layer(
-                EnvelopeLayer::new(self.limits)
-                    .behind(self.proxies.clone())
-                    .observed_by(self.ops.requests())
-                    .traced_by(self.tracer.clone()),
-            )
-            // Within the envelope, so that a panic is answered like any error.
-            .layer(CatchPanicLayer::custom(on_panic))
-            .service(self.routes())
-    }
-
     /// Has a span made of each request, by this tracer.
     #[must_use]
     pub fn traced_by(mut self, tracer: SdkTracer) -> Self {
@@ -386,30 +304,6 @@ impl App {
     }
 }
 
-/// Who checks credentials. Keys of JWTs are kept up to date in the background.
-fn authenticator(
-    config: &Config,
-    clock: &SharedClock,
-    reload: &Reload,
-    background: &Background,
-) -> Result<Authenticator, JwksError> {
-    let auth = &config.auth;
-    let credentials = auth.credentials();
-    let mut authenticator =
-        Authenticator::new(auth.mode, auth.clock_skew, credentials, Arc::clone(clock));
-    if config.dev.is_some() {
-        authenticator = authenticator.in_the_stand_in();
-    }
-    if let Some(jwt) = &auth.jwt
-        && let Some(source) = jwt.source()
-    {
-        let (tasks, stop) = (background.tasks(), background.token());
-        let jwt = Jwt::new(jwt.issuer(), source, reload, &tasks, stop)?;
-        authenticator = authenticator.with_jwt(jwt);
-    }
-    Ok(authenticator)
-}
-
 /// Has the operations show what can be reloaded, as it is in force.
 fn watch_reloadable(ops: &Ops, reload: &Reload, authenticator: &Arc<Authenticator>) {
     let counts = reload.clone();
@@ -423,39 +317,4 @@ fn watch_reloadable(ops: &Ops, reload: &Reload, authenticator: &Arc<Authenticato
     });
     let authenticator = Arc::clone(authenticator);
     ops.watch_credentials(move || authenticator.earliest_expiry().map(Timestamp::as_second));
-}
-
-/// A service that answers every request of this body type.
-pub trait HttpService<B>:
-    Service<Request<B>, Response = Response, Error = Infallible, Future: Send>
-    + Clone
-    + Send
-    + Sync
-    + 'static
-{
-}
-
-impl<S, B> HttpService<B> for S where
-    S: Service<Request<B>, Response = Response, Error = Infallible, Future: Send>
-        + Clone
-        + Send
-        + Sync
-        + 'static
-{
-}
-
-/// A handler panicked; the payload may hold anything, so only its text is
-/// logged.
-#[derive(Debug, thiserror::Error)]
-#[error("a handler panicked: {0}")]
-struct Panicked(String);
-
-fn on_panic(payload: Box<dyn std::any::Any + Send>) -> http::Response<Body> {
-    let text = match payload.downcast::<String>() {
-        Ok(text) => *text,
-        Err(payload) => payload
-            .downcast::<&'static str>()
-            .map_or_else(|_| "(no text)".to_owned(), |text| (*text).to_owned()),
-    };
-    ApiError::internal(Panicked(text)).into_response()
 }
