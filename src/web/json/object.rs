@@ -1,58 +1,17 @@
-//! JSON bodies: a request's object, whose fields are taken as they come, so that
-//! every one that is wrong can be told and not just the first.
+//! A request's object, whose fields are taken as they come, so that every one that
+//! is wrong can be told and not just the first.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use axum::body::{Body, Bytes};
-use http::{HeaderMap, HeaderName, header};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::body;
-use super::context::RequestContext;
-use super::error::{ApiError, Malformed, Reason, Violation, Violations};
-
-/// The bytes of a body that is declared as JSON, or not declared at all.
-///
-/// # Errors
-///
-/// [`ApiError::UnsupportedMediaType`], [`ApiError::UnsupportedEncoding`], and
-/// those of [`body::read`].
-pub async fn read(
-    headers: &HeaderMap,
-    body: Body,
-    context: &RequestContext,
-) -> Result<Bytes, ApiError> {
-    let is_json = |value: &str| {
-        let essence = value.split(';').next().unwrap_or_default();
-        essence.trim().eq_ignore_ascii_case("application/json")
-    };
-    let is_plain = |value: &str| {
-        let mut codings = value.split(',');
-        codings.all(|coding| coding.trim().eq_ignore_ascii_case("identity"))
-    };
-    if !every_value(headers, header::CONTENT_TYPE, is_json) {
-        return Err(ApiError::UnsupportedMediaType);
-    }
-    if !every_value(headers, header::CONTENT_ENCODING, is_plain) {
-        return Err(ApiError::UnsupportedEncoding);
-    }
-    body::read(body, context).await
-}
-
-/// Whether every value of a header is as it should be; an empty one counts as
-/// absent.
-fn every_value(headers: &HeaderMap, name: HeaderName, is_good: impl Fn(&str) -> bool) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .filter(|value| !value.as_bytes().trim_ascii().is_empty())
-        .all(|value| value.to_str().is_ok_and(&is_good))
-}
+use super::integer;
+use crate::web::error::{ApiError, Malformed, Reason, Violation, Violations};
 
 /// The fields of a JSON object, in their order, with those that are there twice.
 /// Fields that nobody asks for are ignored.
@@ -315,92 +274,5 @@ impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
             Some(b'-' | b'0'..=b'9') => integer(json).map_or(Self::Number, Self::Integer),
             _ => Self::Object,
         })
-    }
-}
-
-/// The integer that this JSON number is the same as: `1`, `1.0` and `10e-1` are
-/// one. `None` if it is no JSON number, no integer or no `i64`.
-#[must_use]
-pub fn integer(text: &str) -> Option<i64> {
-    // Without white space around it, which JSON lets stand there.
-    let number: &RawValue = serde_json::from_str(text).ok()?;
-    if number.get() != text || !text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
-        return None;
-    }
-    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = format!("{whole}{fraction}");
-    let significant = digits.trim_end_matches('0');
-    if significant.is_empty() || significant == "-" {
-        return Some(0);
-    }
-    let zeros = i64::try_from(digits.len().checked_sub(significant.len())?).ok()?;
-    let fraction = i64::try_from(fraction.len()).ok()?;
-    let exponent: i64 = exponent.parse().ok()?;
-    let power = exponent.checked_add(zeros)?.checked_sub(fraction)?;
-    let factor = 10_i64.checked_pow(u32::try_from(power).ok()?)?;
-    significant.parse::<i64>().ok()?.checked_mul(factor)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_number_with_the_value_of_an_integer_is_that_integer() {
-        for (text, value) in [
-            ("0", 0),
-            ("-0", 0),
-            ("0.0", 0),
-            ("0e999999999999999999999", 0),
-            ("1.0", 1),
-            ("1e0", 1),
-            ("10E-1", 1),
-            ("0.1e+1", 1),
-            ("-1.50e1", -15),
-            ("1000", 1000),
-            ("9223372036854775807", i64::MAX),
-            ("9.223372036854775807e18", i64::MAX),
-        ] {
-            assert_eq!(integer(text), Some(value), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_json_number_or_no_integer_is_none() {
-        for text in [
-            "",
-            " 1",
-            "1 ",
-            "+5",
-            "007",
-            "1.",
-            ".5",
-            "1.5",
-            "1e-1",
-            "1e19",
-            "0x1",
-            "\"1\"",
-            "null",
-            "1.00000000000000000001",
-            "9223372036854775808",
-            "1e99999999999999999999",
-            "١",
-        ] {
-            assert_eq!(integer(text), None, "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn every_spelling_of_an_integer_is_that_integer(
-            number in -1_000_000_000_i64..1_000_000_000, zeros in 1_usize..6
-        ) {
-            let shifted = format!("{number}{}e-{zeros}", "0".repeat(zeros));
-            prop_assert_eq!(integer(&shifted), Some(number));
-            prop_assert_eq!(integer(&format!("{number}.{}", "0".repeat(zeros))), Some(number));
-        }
     }
 }
