@@ -3,6 +3,7 @@
 mod keys;
 mod shared;
 mod state;
+mod tenant;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -6,17 +6,17 @@ use std::ops::Bound;
 
 use jiff::Timestamp;
 
-use super::keys::Keys;
+use super::tenant::{TenantState, state};
 use crate::store::dispatch::{DueRetry, Moved, Storage, ready_from};
 use crate::store::nodes::StoredIds;
-use crate::task::attempt::{Fence, History};
+use crate::task::attempt::History;
 use crate::task::idempotency::Idempotency;
 use crate::task::import::ImportFailure;
-use crate::task::life_cycle::{Command, Effects};
+use crate::task::life_cycle::Command;
 use crate::task::list::{Order, Page};
 use crate::task::repository::{ApplyError, Created};
 use crate::task::scope::{Scope, Target, Tenants};
-use crate::task::{Identifier, Task, TaskId, TaskParameters, TaskStatus, TaskType, TenantId};
+use crate::task::{Identifier, Task, TaskId, TaskStatus, TaskType, TenantId};
 
 /// Everything. Ids are a tenant's own: those of a stand-in's tenants can be the
 /// same.
@@ -29,19 +29,6 @@ pub(super) struct State {
 
 /// When a task goes: those that have ended first, then by age.
 type Turn = (bool, TaskId, TenantId);
-
-/// A tenant's tasks, and the ways to them.
-#[derive(Default)]
-struct TenantState {
-    tasks: BTreeMap<TaskId, Task>,
-    by_state: HashMap<(TaskType, TaskStatus), BTreeSet<TaskId>>,
-    newest_transfers: HashMap<Identifier, TaskId>,
-    newest_imports: HashMap<Identifier, TaskId>,
-    /// The users that a batch import's last attempt could not take.
-    failures: HashMap<TaskId, (Fence, Vec<ImportFailure>)>,
-    histories: HashMap<TaskId, History>,
-    keys: Keys,
-}
 
 impl State {
     /// From now on holds at most so many tasks.
@@ -271,59 +258,6 @@ impl State {
     }
 }
 
-impl TenantState {
-    fn insert(&mut self, task: Task) {
-        self.ids(state(&task)).insert(task.id);
-        let newest = match &task.parameters {
-            TaskParameters::Transfer { src_user_id, .. } => {
-                self.newest_transfers.entry(src_user_id.clone())
-            }
-            TaskParameters::BatchImport { .. } => self.newest_imports.entry(task.user_id.clone()),
-        };
-        let newest = newest.or_insert(task.id);
-        *newest = task.id.max(*newest);
-        self.tasks.insert(task.id, task);
-    }
-
-    fn remove(&mut self, id: TaskId) -> Option<Task> {
-        let task = self.tasks.remove(&id)?;
-        self.ids(state(&task)).remove(&id);
-        self.failures.remove(&id);
-        self.histories.remove(&id);
-        self.keys.forget(id);
-        match &task.parameters {
-            TaskParameters::Transfer { src_user_id, .. } => {
-                remove_if(&mut self.newest_transfers, src_user_id, id);
-            }
-            TaskParameters::BatchImport { .. } => {
-                remove_if(&mut self.newest_imports, &task.user_id, id);
-            }
-        }
-        Some(task)
-    }
-
-    /// Keeps what a command has to be written beside the task.
-    fn keep(&mut self, id: TaskId, effects: Effects) {
-        if effects.ended.is_some() || effects.action.is_some() {
-            let history = self.histories.entry(id).or_default();
-            history.attempts.extend(effects.ended);
-            history.actions.extend(effects.action);
-        }
-        if let Some(new) = effects.failures {
-            let (fence, rows) = self.failures.entry(id).or_default();
-            if *fence != new.fence {
-                *fence = new.fence;
-                rows.clear();
-            }
-            rows.extend(new.rows);
-        }
-    }
-
-    fn ids(&mut self, state: (TaskType, TaskStatus)) -> &mut BTreeSet<TaskId> {
-        self.by_state.entry(state).or_default()
-    }
-}
-
 impl Storage for State {
     type Error = Infallible;
 
@@ -356,19 +290,8 @@ impl Storage for State {
     }
 }
 
-fn remove_if(newest: &mut HashMap<Identifier, TaskId>, user: &Identifier, id: TaskId) {
-    if newest.get(user) == Some(&id) {
-        newest.remove(user);
-    }
-}
-
 fn turn(task: &Task) -> Turn {
     (!task.status.has_ended(), task.id, task.tenant_id.clone())
-}
-
-/// What a task is listed by.
-const fn state(task: &Task) -> (TaskType, TaskStatus) {
-    (task.parameters.task_type(), task.status)
 }
 
 /// The ids that the page may hold, in its order.
