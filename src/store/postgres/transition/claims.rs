@@ -14,7 +14,7 @@ use crate::store::row::{Code, TaskRow};
 use crate::task::attempt::Claim;
 use crate::task::claim::{ClaimError, ClaimRequest};
 use crate::task::life_cycle::{Command, LeaseChange, Report};
-use crate::task::{Task, TaskStatus, TenantId};
+use crate::task::{Task, TaskId, TaskStatus, TenantId};
 
 /// The most sources that one statement claims from.
 const SOURCES: usize = 64;
@@ -390,12 +390,15 @@ impl<'a> Selection<'a> {
 }
 
 impl Candidate {
-    /// Since when it waits, in milliseconds since the Unix epoch.
-    fn waits_since(&self) -> i64 {
-        match self.kind {
+    /// Since when it waits, in milliseconds since the Unix epoch; of those of one
+    /// millisecond the first id comes first.
+    fn waits_since(&self) -> (i64, TaskId) {
+        let id = self.locked.task.id;
+        let since = match self.kind {
             Kind::Due => self.order,
-            Kind::Held | Kind::Fresh => self.locked.task.id.created_at().as_millisecond(),
-        }
+            Kind::Held | Kind::Fresh => id.created_at().as_millisecond(),
+        };
+        (since, id)
     }
 }
 
