@@ -19,6 +19,8 @@ use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
 use self::client::CollectorClient;
 
+/// Turns everything off, where it is "true" in any case.
+const OTEL_SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
 /// The one protocol that is spoken.
 const PROTOCOL: &str = "http/protobuf";
 const NAME: &str = "kootask";
@@ -42,7 +44,8 @@ pub enum TracesError {
 }
 
 impl Traces {
-    /// Starts to export, if the environment names a collector.
+    /// Starts to export, if the environment names a collector and does not turn
+    /// OpenTelemetry off.
     ///
     /// # Errors
     ///
@@ -52,7 +55,7 @@ impl Traces {
             OTEL_EXPORTER_OTLP_ENDPOINT,
             OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
         ];
-        if !endpoints.iter().any(|name| variable(name).is_some()) {
+        if !endpoints.iter().any(|name| variable(name).is_some()) || is_disabled() {
             return Ok(None);
         }
         let protocols = [
@@ -93,6 +96,19 @@ impl Traces {
 /// What the environment says, if it says anything.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Whether the environment turns OpenTelemetry off. Its specification has all that is
+/// not "true" count as false.
+fn is_disabled() -> bool {
+    let Some(value) = variable(OTEL_SDK_DISABLED) else {
+        return false;
+    };
+    let is_disabled = value.eq_ignore_ascii_case("true");
+    if !is_disabled && !value.eq_ignore_ascii_case("false") {
+        tracing::warn!("{OTEL_SDK_DISABLED} is neither true nor false, and counts as false");
+    }
+    is_disabled
 }
 
 /// Who the spans are of: as the environment says, or else by the program's name.

@@ -4,14 +4,19 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use kootask::api;
+use kootask::{api, worker};
+use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::{TOKEN, Watched, serve};
 use crate::cli::outcome;
+use crate::cli::serve::{Service, admit};
 use crate::support::client::{Call, TRANSFER, USER};
 use crate::support::collector::{Collected, Collector};
+use crate::support::http2;
 use crate::support::jwt::{TestKey, claims, trust};
 use crate::support::process::{ended_within, send_signal};
+use crate::support::wire::Wire;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
@@ -179,6 +184,78 @@ async fn without_a_collector_there_is_no_trace_and_other_variables_do_no_harm() 
     let line = service.line("request").await;
     assert!(line["trace_id"].is_string(), "{line}");
     assert!(line.get("otel_trace_id").is_none(), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn opentelemetry_that_is_turned_off_exports_nothing() {
+    let collector = Collector::start().await;
+    let mut command = traced(&collector.endpoint());
+    command
+        .env("OTEL_SDK_DISABLED", "True")
+        .env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+    let mut off = Watched::start(command);
+    create(&off).await.send().await.task_id();
+    assert!(off.line("request").await.get("otel_trace_id").is_none());
+    send_signal(&off.child, "TERM");
+    ended_within(&mut off.child, Duration::from_secs(10)).await;
+    assert!(collector.spans(0).await.is_empty());
+
+    // What is not "true" is false, and is told if it is not that either.
+    for (spans, value, is_told) in [(1, "false", false), (2, "1", true)] {
+        let endpoint = collector.endpoint();
+        let mut service = Service::start(|command| {
+            admit(command, TOKEN)
+                .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+                .env("OTEL_BSP_SCHEDULE_DELAY", "20")
+                .env("OTEL_SDK_DISABLED", value)
+        });
+        let told = "OTEL_SDK_DISABLED is neither true nor false, and counts as false";
+        let mut said = service.said.iter();
+        assert_eq!(said.any(|line| line["message"] == told), is_told, "{value}");
+        let call = Call::create(service.address, TRANSFER).bearer(TOKEN);
+        call.send().await.task_id();
+        let line = service.line(|line| line["message"] == "request");
+        assert!(line.get("otel_trace_id").is_some(), "{value}: {line}");
+        collector.spans(spans).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_before_its_answer_ends_its_span() {
+    let collector = Collector::start().await;
+    let mut command = traced(&collector.endpoint());
+    let digest = hex::encode(Sha256::digest("of-a-worker"));
+    command
+        .env("KOOTASK__AUTH__WORKERS__0__NAME", "worker")
+        .env("KOOTASK__AUTH__WORKERS__0__TOKEN_SHA256", digest)
+        .env("KOOTASK__AUTH__WORKERS__0__TENANTS", "*");
+    let service = Watched::start(command);
+    let claim = json!({"worker": "w1", "claimId": TRACE, "waitSeconds": 30}).to_string();
+    let head = [
+        ("authorization", "Bearer of-a-worker"),
+        ("content-type", "application/json"),
+    ];
+    let request = [
+        http2::preface(&[]),
+        http2::post_head(1, worker::CLAIM, &head),
+        http2::data(1, claim.as_bytes(), true),
+        http2::ping(),
+    ];
+    let mut wire = Wire::connect(service.address().await).await;
+    wire.send(request.concat()).await.unwrap();
+    // What came before the ping has been taken.
+    let ponged = |bytes: &[u8]| http2::frames(bytes).contains(&(6, 1, 0));
+    assert!(ponged(wire.received(ponged).await));
+    drop(wire);
+    let line = service.line("the client left before its answer").await;
+    let spans = collector.spans(1).await;
+    let [span] = &spans[..] else {
+        panic!("{spans:?}");
+    };
+    assert_eq!(span.name, format!("POST {}", worker::CLAIM));
+    assert_eq!(line["otel_trace_id"], *span.trace_id);
+    assert_eq!(attribute(span, "http.response.status_code"), None);
+    assert_eq!(span.status, 0);
 }
 
 #[test]
