@@ -251,15 +251,32 @@ fn configured(
 
 /// Requires a certificate of clients that one of these authorities has signed.
 fn verifier(path: &Path, pem: &[u8]) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-    let mut authorities = RootCertStore::empty();
-    let bad = || TlsError::BadCertificate(path.to_owned());
-    for authority in certificates(path, pem)? {
-        authorities.add(authority).map_err(|_| bad())?;
-    }
+    let authorities = Arc::new(trusting(path, &certificates(path, pem)?)?);
     let provider = Arc::new(ring::default_provider());
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), provider).build();
-    verifier.map_err(|_| bad())
+    let verifier = WebPkiClientVerifier::builder_with_provider(authorities, provider).build();
+    verifier.map_err(|_| TlsError::BadCertificate(path.to_owned()))
+}
+
+/// What trusts these authorities, which are in this file.
+fn trusting(path: &Path, found: &[CertificateDer<'static>]) -> Result<RootCertStore, TlsError> {
+    let mut authorities = RootCertStore::empty();
+    for authority in found {
+        let added = authorities.add(authority.clone());
+        added.map_err(|_| TlsError::BadCertificate(path.to_owned()))?;
+    }
+    Ok(authorities)
+}
+
+/// The authorities in this file (PEM), of which there is at least one. Blocks.
+///
+/// # Errors
+///
+/// [`TlsError`], also where one of several is of no use.
+pub fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let contents = Files::new(vec![path.to_owned()], FILE_LIMIT).read()?;
+    let found = certificates(path, &contents.concat())?;
+    trusting(path, &found)?;
+    Ok(found)
 }
 
 /// The certificates in this file, of which there is at least one.

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use super::{Outcome, outcome, run};
 use crate::support::client::{Call, TRANSFER};
 use crate::support::process::{TestProcess, kootask};
+use crate::support::tls::Authority;
 
 const APP: [&str; 4] = ["--app-id", "kootask-dev", "--user", "1505084218764547200"];
 const SECRET: &str = "kootask-dev-secret";
@@ -176,6 +177,44 @@ fn send_with_explain_prints_the_explanation_and_then_the_answer() {
     assert!(answer.starts_with("200 OK\n{\"taskId\":"), "{outcome:?}");
 }
 
+#[test]
+fn send_reaches_a_service_whose_authority_is_named_and_no_other() {
+    let (authority, folder) = (
+        Authority::new("the authority"),
+        tempfile::tempdir().unwrap(),
+    );
+    let process = TestProcess::configured(&authority.issue().configured_in(folder.path()));
+    let url = format!("https://{}{}", process.address, kootask::api::LIST);
+    let send = |cacert: &[&str]| sign(&[&["--send"], cacert, &["GET", &url]].concat());
+    let file_of = |name: &str, text: &str| {
+        let path = folder.path().join(name).display().to_string();
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let other = Authority::new("another").pem();
+    let both = file_of("both.crt", &(other.clone() + &authority.pem()));
+    let reached = send(&["--cacert", &both]);
+    assert_eq!(reached.code, Some(0), "{reached:?}");
+    assert!(reached.out.starts_with("200 OK\n"), "{reached:?}");
+
+    let other = file_of("other.crt", &other);
+    let key = file_of("no.crt", "no certificate");
+    for (cacert, why) in [
+        (&[][..], "kootask: "),
+        (&["--cacert", &other], "kootask: "),
+        (&["--cacert", &key], "there is no certificate in it"),
+        (&["--cacert", "/nowhere/ca.crt"], "/nowhere/ca.crt"),
+    ] {
+        let refused = send(cacert);
+        assert_eq!(
+            (refused.code, refused.out.as_str()),
+            (Some(1), ""),
+            "{refused:?}"
+        );
+        assert!(refused.err.contains(why), "{refused:?}");
+    }
+}
+
 /// Whatever else is wrong with it, and wherever it stands.
 #[test]
 fn a_password_in_a_url_is_refused_and_not_repeated() {
@@ -342,6 +381,8 @@ fn what_makes_no_sense_ends_with_2() {
     for arguments in [
         &["--curl", "--send", "GET", "http://h/"][..],
         &["--curl", "--explain", "GET", "http://h/"],
+        &["--cacert", "ca.crt", "GET", "http://h/"],
+        &["--cacert", "ca.crt", "--explain", "GET", "http://h/"],
         &["GET"],
         &["G T", "http://h/"],
         &["GET", "http://h/ x"],

@@ -75,7 +75,8 @@ fn a_signature_is_good_within_tls_by_both_protocols() {
     std::fs::write(&root, issued.authority.pem()).unwrap();
     for protocol in ["--http1.1", "--http2"] {
         let mut sign = kootask();
-        sign.args(["sign", "--curl", "--app-id", "kootask-dev"])
+        sign.args(["sign", "--curl", "--app-id", "kootask-dev", "--cacert"])
+            .arg(&root)
             .args([
                 "--user",
                 "somebody",
@@ -87,9 +88,10 @@ fn a_signature_is_good_within_tls_by_both_protocols() {
             .env("KOOTASK_APP_SECRET", "kootask-dev-secret");
         let signed = outcome(&mut sign);
         assert_eq!(signed.code, Some(0), "{signed:?}");
-        let trust = format!("-sS {protocol} --cacert {} ", root.display());
-        let Some(answer) = pasted(&signed.out.replacen("curl ", &format!("curl {trust}"), 1))
-        else {
+        let command = signed
+            .out
+            .replacen("curl ", &format!("curl -sS {protocol} "), 1);
+        let Some(answer) = pasted(&command) else {
             return;
         };
         assert!(answer.out.contains("\"code\":0"), "{answer:?}");

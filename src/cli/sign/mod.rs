@@ -2,14 +2,17 @@
 
 mod argument;
 
+use std::fmt::Write;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::ArgGroup;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use self::argument::Strict;
 use super::CommandError;
@@ -17,6 +20,7 @@ use crate::auth::signature::{SignableRequest, SignatureHeader, SigningKey, strin
 use crate::auth::x_date;
 use crate::config::{read_secret, secret_of};
 use crate::task::Identifier;
+use crate::tls::{self, TlsError};
 use crate::web::shell::quoted;
 
 /// What a signature made here covers, beside method, path, query and body.
@@ -26,7 +30,7 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The arguments of `kootask sign`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(group(ArgGroup::new("sent").args(["send", "curl"])), after_help = "\
 The secret comes from --secret-file or the environment variable KOOTASK_APP_SECRET.
 Without --curl, --send or --explain the headers of the signed request are printed.")]
 pub(super) struct Sign {
@@ -60,6 +64,10 @@ pub(super) struct Sign {
     /// Print the canonical request and the string to sign
     #[arg(long)]
     explain: bool,
+    /// A file with the authorities (PEM) that the service's certificate must be of, for
+    /// --send and --curl
+    #[arg(long, value_name = "FILE", requires = "sent")]
+    cacert: Option<PathBuf>,
     /// The method, in any case
     #[arg(value_parser = Strict(argument::method))]
     method: Method,
@@ -74,6 +82,8 @@ struct SignedRequest {
     url: Uri,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Option<Vec<u8>>,
+    /// The file of those who vouch for the service, if it names them.
+    cacert: Option<PathBuf>,
     canonical: String,
     string_to_sign: String,
 }
@@ -159,6 +169,7 @@ impl Sign {
             url: self.url,
             headers,
             body,
+            cacert: self.cacert,
             canonical,
             string_to_sign,
         })
@@ -215,7 +226,13 @@ impl SignedRequest {
     /// body as they are: it would expand brackets, resolve `..` and read files.
     fn as_curl(&self) -> Result<String, CommandError> {
         let url = quoted(&self.url.to_string());
-        let mut command = format!("curl -g --path-as-is -X {} {url}", self.method);
+        let mut command = "curl -g --path-as-is".to_owned();
+        if let Some(path) = &self.cacert {
+            let path = path.to_str();
+            let path = path.ok_or("--curl cannot show a path that is no text; use --send")?;
+            write!(command, " --cacert {}", quoted(path))?;
+        }
+        write!(command, " -X {} {url}", self.method)?;
         for line in self.header_lines().lines() {
             command.push_str(" \\\n  -H ");
             command.push_str(&quoted(line));
@@ -238,12 +255,14 @@ impl SignedRequest {
     ///
     /// No answer came, or one that is no success.
     fn send(self) -> Result<(), CommandError> {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
+        let mut config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            .timeout_global(Some(SEND_TIMEOUT))
-            .build()
-            .into();
+            .timeout_global(Some(SEND_TIMEOUT));
+        if let Some(path) = &self.cacert {
+            config = config.tls_config(trusting(path)?);
+        }
+        let agent: ureq::Agent = config.build().into();
         let mut request = http::Request::builder().method(self.method).uri(self.url);
         for (name, value) in self.headers {
             request = request.header(name, value);
@@ -258,4 +277,15 @@ impl SignedRequest {
             Err(format!("the service answered {status}").into())
         }
     }
+}
+
+/// TLS with services whose certificates an authority in this file has signed, and with
+/// no others.
+fn trusting(path: &Path) -> Result<TlsConfig, TlsError> {
+    let authorities = tls::authorities(path)?;
+    let authorities = authorities
+        .iter()
+        .map(|der| Certificate::from_der(der).to_owned());
+    let authorities = RootCerts::from(authorities);
+    Ok(TlsConfig::builder().root_certs(authorities).build())
 }
