@@ -4,6 +4,7 @@
 mod dispatch;
 pub mod memory;
 mod nodes;
+mod outlook;
 pub mod postgres;
 mod pulse;
 mod queue;

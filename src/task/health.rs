@@ -72,15 +72,17 @@ pub struct Load {
     pub due: Vec<Due>,
 }
 
-/// Work of one type, as the dispatcher sees it.
+/// Work of one type, as the store knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Due {
     /// The type.
     pub task_type: TaskType,
-    /// How long the oldest task that could be started waits; zero if none does.
+    /// How long the oldest task that could be started waits; zero if none does. A task to be
+    /// tried again waits from when it is due.
     pub oldest_age: Duration,
     /// Tasks that workers hold.
     pub leases: usize,
-    /// Requests for work that wait for a task.
+    /// Requests for work that wait for a task of this type at this instance. One that takes
+    /// several types counts for each.
     pub claims_waiting: usize,
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::process::Stdio;
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 
 use kootask::worker::{CLAIM, COMPLETE};
 use serde_json::json;
@@ -13,6 +14,7 @@ use crate::support::client::{Call, IMPORT, TRANSFER};
 use crate::support::command::command;
 use crate::support::credentials::worker;
 use crate::support::tls::Authority;
+use crate::support::until;
 
 /// Each metric's name and type, and the names of its labels.
 fn shape(text: &str) -> String {
@@ -86,6 +88,29 @@ async fn secure() -> (Watched, tempfile::TempDir) {
     (service, folder)
 }
 
+/// A service with a worker, whose configuration is in this folder.
+fn serve_workers(folder: &tempfile::TempDir) -> Command {
+    let config = folder.path().join("kootask.toml");
+    std::fs::write(&config, worker("w", "a-worker", "[\"*\"]")).unwrap();
+    let mut command = serve();
+    command.arg("--config").arg(config);
+    command
+}
+
+/// What the worker says to the service.
+fn report(address: SocketAddr, path: &str, body: &serde_json::Value) -> Call {
+    let call = Call::new(address, "POST", path).bearer("a-worker");
+    let call = call.header("Content-Type", "application/json");
+    call.body(body.to_string())
+}
+
+/// The worker's request for a task, which waits for this long at most.
+fn claim(address: SocketAddr, seconds: u32) -> Call {
+    let claim_id = Uuid::new_v4().to_string();
+    let body = json!({"worker": "w1", "claimId": claim_id, "waitSeconds": seconds});
+    report(address, CLAIM, &body)
+}
+
 #[tokio::test]
 async fn the_set_of_metrics_is_this() {
     let (service, _folder) = busy().await;
@@ -150,11 +175,7 @@ async fn what_was_done_is_counted() {
 #[tokio::test]
 async fn a_tasks_way_from_its_creation_to_its_end_is_counted() {
     let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("kootask.toml");
-    std::fs::write(&config, worker("w", "a-worker", "[\"*\"]")).unwrap();
-    let mut command = serve();
-    command.arg("--config").arg(config);
-    let service = Watched::start(command);
+    let service = Watched::start(serve_workers(&folder));
     let address = service.address().await;
     let moved = async |to: &str| {
         let series =
@@ -165,22 +186,64 @@ async fn a_tasks_way_from_its_creation_to_its_end_is_counted() {
     let created = Call::create(address, IMPORT).bearer(super::TOKEN);
     let id = created.send().await.task_id();
     assert_eq!(all().await, (0.0, 0.0));
-    let report = async |path: &str, body: serde_json::Value| {
-        let call = Call::new(address, "POST", path).bearer("a-worker");
-        let call = call.header("Content-Type", "application/json");
-        let answer = call.body(body.to_string()).send().await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.body
-    };
-    let claim = json!({"worker": "w1", "claimId": Uuid::new_v4().to_string()});
-    let claimed = report(CLAIM, claim).await;
+    let claimed = claim(address, 0).send().await.body;
     let fence = &claimed["tasks"][0]["fence"];
     assert_eq!(all().await, (1.0, 0.0));
     let complete = COMPLETE.replace("{task_id}", &id.to_string());
-    report(&complete, json!({"fence": fence})).await;
+    let ended = report(address, &complete, &json!({"fence": fence}));
+    assert_eq!(ended.send().await.status, 200);
     assert_eq!(all().await, (1.0, 1.0));
     for to in ["new", "waiting", "failed"] {
         assert_eq!(moved(to).await, 0.0, "{to}");
+    }
+}
+
+#[tokio::test]
+async fn work_that_waits_and_is_held_is_shown_by_its_type() {
+    let folder = tempfile::tempdir().unwrap();
+    for store in [
+        "memory:".to_owned(),
+        format!("sqlite://{}", folder.path().join("kootask.db").display()),
+    ] {
+        let mut command = serve_workers(&folder);
+        command.env("KOOTASK__STORE__URL", store);
+        let service = Watched::start(command);
+        let address = service.address().await;
+        let shown = async |name: &str| {
+            let text = service.get("/metrics").await.text;
+            let of = |task_type| value(&text, &format!("{name}{{task_type=\"{task_type}\"}}"));
+            [of("transfer_and_deletion"), of("batch_import")]
+        };
+        let age = async || shown("kootask_tasks_ready_oldest_age_seconds").await;
+        assert_eq!(age().await, [0.0, 0.0]);
+        let created = Call::create(address, IMPORT).bearer(super::TOKEN);
+        let id = created.send().await.task_id();
+        until("a task that waits", async || age().await[1] > 0.0).await;
+        let before = age().await[1];
+        until("an age that grows", async || age().await[1] > before).await;
+
+        let claimed = claim(address, 0).send().await.body;
+        until("a lease", async || {
+            shown("kootask_leases").await == [0.0, 1.0]
+        })
+        .await;
+        assert_eq!(age().await, [0.0, 0.0]);
+
+        let waits = tokio::spawn(async move { claim(address, 30).send().await });
+        until("a claim that waits", async || {
+            shown("kootask_claims_waiting").await == [1.0, 1.0]
+        })
+        .await;
+        let complete = COMPLETE.replace("{task_id}", &id.to_string());
+        let fence = &claimed["tasks"][0]["fence"];
+        let ended = report(address, &complete, &json!({"fence": fence}));
+        let ended = ended.send().await;
+        assert_eq!(ended.status, 200, "{ended:?}");
+        until("no lease", async || {
+            shown("kootask_leases").await == [0.0, 0.0]
+        })
+        .await;
+        waits.abort();
     }
 }
 

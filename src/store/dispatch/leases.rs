@@ -1,12 +1,12 @@
 //! Who holds which task, and until when by a clock that never steps.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::task::attempt::Fence;
-use crate::task::{Identifier, Task, TaskId, TenantId};
+use crate::task::{Identifier, Task, TaskId, TaskType, TenantId};
 
 /// A task among those of all tenants: in a stand-in two of them can have one id.
 pub(super) type Key = (TaskId, TenantId);
@@ -14,6 +14,7 @@ pub(super) type Key = (TaskId, TenantId);
 /// A lease.
 pub(super) struct Lease {
     fence: Fence,
+    task_type: TaskType,
     holder: Identifier,
     claim_id: Uuid,
     /// By the clock's [`elapsed`](crate::task::clock::Clock::elapsed).
@@ -32,6 +33,7 @@ pub(super) struct Leases {
     by_end: BTreeSet<(Duration, Key)>,
     by_holder: HashMap<Identifier, HashMap<Uuid, HashSet<Key>>>,
     counts: HashMap<Identifier, usize>,
+    of_types: BTreeMap<TaskType, usize>,
 }
 
 impl Leases {
@@ -56,9 +58,13 @@ impl Leases {
             .insert(key.clone());
         let count = self.counts.entry(claim.holder.clone()).or_default();
         *count = count.saturating_add(1);
+        let task_type = task.parameters.task_type();
+        let of_type = self.of_types.entry(task_type).or_default();
+        *of_type = of_type.saturating_add(1);
         self.by_end.insert((ends, key.clone()));
         let lease = Lease {
             fence: task.fence,
+            task_type,
             holder: claim.holder.clone(),
             claim_id: claim.claim_id,
             ends,
@@ -91,6 +97,9 @@ impl Leases {
                 self.by_holder.remove(&lease.holder);
             }
         }
+        if let Some(count) = self.of_types.get_mut(&lease.task_type) {
+            *count = count.saturating_sub(1);
+        }
         if let Some(count) = self.counts.get_mut(&lease.holder) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -103,6 +112,11 @@ impl Leases {
     /// How many the holder has.
     pub(super) fn count(&self, holder: &Identifier) -> usize {
         self.counts.get(holder).copied().unwrap_or_default()
+    }
+
+    /// How many tasks of this type are held.
+    pub(super) fn of_type(&self, task_type: TaskType) -> usize {
+        self.of_types.get(&task_type).copied().unwrap_or_default()
     }
 
     /// Whether tasks of a claim are still held.

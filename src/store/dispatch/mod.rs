@@ -18,6 +18,7 @@ use self::leases::{Key, Leases, key};
 pub(super) use self::ready::DueRetry;
 use self::ready::Ready;
 pub(super) use self::waiters::{ClaimJob, Waiters};
+use super::outlook::{Outlook, Standing};
 use crate::task::attempt::{Attempt, GRACE};
 use crate::task::claim::{ClaimError, ClaimRequest, MAX_LEASES};
 use crate::task::life_cycle::{Command, LeaseChange, Report};
@@ -31,6 +32,9 @@ use crate::task::{Task, TaskId, TaskStatus, TaskType, TenantId};
 pub(super) const WINDOW: usize = 1024;
 /// The most leases whose end is seen to with one commit.
 const MOST_ENDS: usize = 1024;
+/// The most tenants and types whose tasks are read with one commit before anybody wants
+/// them.
+const READ_AHEAD: usize = 16;
 /// How often the clock is looked at while somebody waits: it may step.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -222,6 +226,26 @@ impl Dispatch {
         Ok(())
     }
 
+    /// Reads a share of what is still to be read, so that it is known what waits though
+    /// nobody wants any.
+    pub(super) fn read_ahead<S: Storage>(
+        &mut self,
+        storage: &S,
+        now: Timestamp,
+    ) -> Result<(), S::Error> {
+        self.ready.read(storage, READ_AHEAD, Ready::millis(now))
+    }
+
+    /// What there is to be executed. What was not read yet is not in it.
+    pub(super) fn outlook(&self, waiters: &Waiters) -> Outlook {
+        TaskType::ALL.map(|task_type| Standing {
+            task_type,
+            since: self.ready.since(task_type),
+            leases: self.leases.of_type(task_type),
+            claims_waiting: waiters.of_type(task_type),
+        })
+    }
+
     /// Gives what there is to those who wait; what becomes of each, in order.
     pub(super) fn serve<S: Storage>(
         &mut self,
@@ -319,6 +343,9 @@ impl Dispatch {
     pub(super) fn idle(&self, waiters: &Waiters, elapsed: Duration, now: Timestamp) -> Duration {
         let until =
             |end: Option<Duration>| end.map_or(Duration::MAX, |end| end.saturating_sub(elapsed));
+        if self.ready.has_unread() {
+            return Duration::ZERO;
+        }
         let mut idle = until(self.leases.next_end());
         if let Some(end) = waiters.first_end() {
             idle = idle.min(until(Some(end)));

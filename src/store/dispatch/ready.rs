@@ -24,6 +24,8 @@ pub(super) struct Ready {
     tenants: HashMap<TenantId, Tenant>,
     /// Whose first task may be started now.
     ranks: BTreeMap<TaskType, BTreeSet<Rank>>,
+    /// Since when the first tasks wait.
+    waits: BTreeMap<TaskType, Moments>,
     /// When the first retry of others is due.
     upcoming: BTreeSet<(i64, TenantId, TaskType)>,
     /// Of whom something is to be read from the storage.
@@ -41,8 +43,15 @@ struct Queue {
     fresh: Window<TaskId>,
     retries: Window<DueRetry>,
     rank: Option<Rank>,
+    /// From when on its first task may be started, whether it comes first or not; it may
+    /// be to come.
+    since: Option<i64>,
     upcoming: Option<i64>,
 }
+
+/// Moments of queues, which may be the same.
+#[derive(Default)]
+struct Moments(BTreeMap<i64, usize>);
 
 impl Queue {
     const fn new(has_more: bool) -> Self {
@@ -50,18 +59,37 @@ impl Queue {
             fresh: Window::new(has_more),
             retries: Window::new(has_more),
             rank: None,
+            since: None,
             upcoming: None,
         }
     }
 
-    /// The first task that may be started, and since when: due retries come
-    /// before fresh tasks.
-    fn head(&self, now: i64) -> Option<DueRetry> {
-        let retry = self.retries.first().filter(|(due, _)| *due <= now);
-        retry.or_else(|| {
-            let fresh = self.fresh.first()?;
-            Some((fresh.created_at().as_millisecond(), fresh))
-        })
+    /// The first that was never started, and since when it may be.
+    fn first_fresh(&self) -> Option<DueRetry> {
+        let fresh = self.fresh.first()?;
+        Some((fresh.created_at().as_millisecond(), fresh))
+    }
+}
+
+impl Moments {
+    /// A queue has another moment now.
+    fn exchange(&mut self, was: Option<i64>, is: Option<i64>) {
+        if let Some(was) = was
+            && let Some(count) = self.0.get_mut(&was)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.0.remove(&was);
+            }
+        }
+        if let Some(is) = is {
+            let count = self.0.entry(is).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+
+    fn first(&self) -> Option<i64> {
+        self.0.first_key_value().map(|(moment, _)| *moment)
     }
 }
 
@@ -71,6 +99,7 @@ impl Ready {
             capacity,
             tenants: HashMap::new(),
             ranks: BTreeMap::new(),
+            waits: BTreeMap::new(),
             upcoming: BTreeSet::new(),
             unread: BTreeSet::new(),
         }
@@ -147,7 +176,20 @@ impl Ready {
             if queue.fresh.needs_refill() || queue.retries.needs_refill() {
                 self.unread.insert(key());
             }
-            let head = queue.head(now);
+            let (retry, fresh) = (queue.retries.first(), queue.first_fresh());
+            let since = [retry, fresh].into_iter().flatten().min();
+            let since = since.map(|(since, _)| since);
+            if queue.since != since {
+                let waits = self.waits.entry(task_type).or_default();
+                waits.exchange(queue.since, since);
+                queue.since = since;
+            }
+            let (due, upcoming) = match retry {
+                Some((due, _)) if due > now => (None, Some(due)),
+                _ => (retry, None),
+            };
+            // Due retries come before fresh tasks.
+            let head = due.or(fresh);
             let is_ranked = queue
                 .rank
                 .as_ref()
@@ -161,11 +203,6 @@ impl Ready {
                 queue.rank = head.map(|(since, id)| (tenant.leases, since, id, tenant_id.clone()));
                 ranks.extend(queue.rank.clone());
             }
-            let upcoming = queue
-                .retries
-                .first()
-                .map(|(due, _)| due)
-                .filter(|due| *due > now);
             if queue.upcoming != upcoming {
                 if let Some(due) = queue.upcoming {
                     self.upcoming.remove(&(due, tenant_id.clone(), task_type));
@@ -196,9 +233,27 @@ impl Ready {
         {
             self.rank((&tenant_id, task_type), now);
         }
-        while let Some(unread) = self.unread.pop_first() {
+        self.read(storage, usize::MAX, now)
+    }
+
+    /// Whether there is something to be read from the storage.
+    pub(super) fn has_unread(&self) -> bool {
+        !self.unread.is_empty()
+    }
+
+    /// Reads what is to be read of so many tenants and types.
+    pub(super) fn read<S: Storage>(
+        &mut self,
+        storage: &S,
+        most: usize,
+        now: i64,
+    ) -> Result<(), S::Error> {
+        for _ in 0..most {
+            let Some(unread) = self.unread.pop_first() else {
+                break;
+            };
             let of = (&unread.0, unread.1);
-            let most = self.capacity;
+            let capacity = self.capacity;
             let Some(queue) = self
                 .tenants
                 .get_mut(of.0)
@@ -207,18 +262,23 @@ impl Ready {
                 continue;
             };
             if queue.fresh.needs_refill() {
-                let fresh = storage.fresh(of, most)?;
-                let has_more = fresh.len() >= most;
+                let fresh = storage.fresh(of, capacity)?;
+                let has_more = fresh.len() >= capacity;
                 queue.fresh.refill(fresh, has_more);
             }
             if queue.retries.needs_refill() {
-                let retries = storage.retries(of, most)?;
-                let has_more = retries.len() >= most;
+                let retries = storage.retries(of, capacity)?;
+                let has_more = retries.len() >= capacity;
                 queue.retries.refill(retries, has_more);
             }
             self.rank(of, now);
         }
         Ok(())
+    }
+
+    /// From when on the first task of a type may be started; that may be to come.
+    pub(super) fn since(&self, task_type: TaskType) -> Option<i64> {
+        self.waits.get(&task_type)?.first()
     }
 
     /// Whose turn it is among these, and the task.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Claimed;
 use crate::store::queue::{self, Job};
+use crate::task::TaskType;
 use crate::task::claim::{ClaimError, ClaimRequest, LAST_WAIT};
 use crate::task::repository::StoreError;
 
@@ -101,6 +102,15 @@ impl Waiters {
     pub(in crate::store) fn fail(&mut self, error: &StoreError) {
         let jobs = self.waiting.drain(..).map(|waiter| waiter.job);
         queue::fail(jobs.collect(), error);
+    }
+
+    /// How many would take a task of this type.
+    pub(super) fn of_type(&self, task_type: TaskType) -> usize {
+        let takes = |waiter: &&Waiter| {
+            let scope = &waiter.job.work.scope;
+            scope.task_types.contains(&task_type) && waiter.job.is_awaited()
+        };
+        self.waiting.iter().filter(takes).count()
     }
 
     /// Until when the first of them waits.

@@ -16,6 +16,7 @@ use super::StoreContext;
 use super::nodes::{OwnNodes, StoredIds};
 use crate::task::attempt::History;
 use crate::task::claim::{ClaimError, ClaimRequest};
+use crate::task::health::Load;
 use crate::task::id::IdError;
 use crate::task::idempotency::Idempotency;
 use crate::task::import::ImportFailure;
@@ -197,6 +198,13 @@ impl TaskRepository for MemoryStore {
 
     fn controls(&self) -> Option<&dyn Controls> {
         Some(self)
+    }
+
+    fn load(&self) -> Load {
+        Load {
+            due: self.shared.due().unwrap_or_default(),
+            ..Load::default()
+        }
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

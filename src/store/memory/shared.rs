@@ -7,9 +7,11 @@ use tokio::sync::Notify;
 
 use super::state::State;
 use crate::store::dispatch::{Claimed, Dispatch, Moved, Waiters, ready_from};
+use crate::store::outlook;
 use crate::store::queue::{self, Pending};
 use crate::task::claim::ClaimRequest;
 use crate::task::clock::SharedClock;
+use crate::task::health::Due;
 use crate::task::life_cycle::{Command, LeaseChange};
 use crate::task::observer::TaskObserver;
 use crate::task::repository::{ApplyError, Gone, StoreError};
@@ -96,6 +98,14 @@ impl Shared {
             (task.tenant_id, task.id)
         };
         gone.into_iter().map(note).collect()
+    }
+
+    /// What there is to be executed.
+    pub(super) fn due(&self) -> Result<Vec<Due>, StoreError> {
+        let Locked {
+            dispatch, waiters, ..
+        } = &*self.lock()?;
+        Ok(outlook::due(dispatch.outlook(waiters), self.clock.now()))
     }
 
     pub(super) fn apply(&self, target: &Target, command: &Command) -> Result<Task, ApplyError> {

@@ -49,6 +49,7 @@ use super::queue::{self, Pending};
 use super::row::Request;
 use crate::task::attempt::History;
 use crate::task::claim::{ClaimError, ClaimRequest};
+use crate::task::clock::SharedClock;
 use crate::task::health::{Check, Health, Load};
 use crate::task::idempotency::Idempotency;
 use crate::task::import::ImportFailure;
@@ -67,6 +68,7 @@ pub struct PostgresStore {
     locked_keys: LockedKeys,
     pool: Pool,
     transitions: Arc<Transitions>,
+    clock: SharedClock,
     writers: Mutex<Vec<JoinHandle<()>>>,
     /// Ends what runs beside the writer.
     stop: CancellationToken,
@@ -105,7 +107,7 @@ impl PostgresStore {
         let transitions = Arc::new(Transitions::default());
         let leader = TransitionWriter::new(
             database.clone(),
-            attempts,
+            (clock.clone(), attempts),
             Arc::clone(&transition_pulse),
             Arc::clone(&transitions),
         );
@@ -115,7 +117,7 @@ impl PostgresStore {
         let writer = writer
             .run(Arc::clone(&queue), Arc::clone(&pulse))
             .instrument(span.clone());
-        let expiry = expiry::run(pool.clone(), clock).instrument(span);
+        let expiry = expiry::run(pool.clone(), clock.clone()).instrument(span);
         tasks.spawn(stop.clone().run_until_cancelled_owned(expiry));
         Ok(Self {
             ids,
@@ -126,6 +128,7 @@ impl PostgresStore {
             transition_pulse,
             locked_keys: LockedKeys::default(),
             transitions,
+            clock,
             pool,
             stop,
         })
@@ -266,7 +269,7 @@ impl TaskRepository for PostgresStore {
             // Each of the two writers has one of its own.
             connections: Some(self.pool.status().size.saturating_add(2)),
             lease: Some(self.ids.sure_for(Instant::now()).unwrap_or_default()),
-            due: Vec::new(),
+            due: self.transitions.due(self.clock.now()),
         }
     }
 

@@ -97,6 +97,7 @@ impl<'a> Batch<'a> {
             creates.push(created);
         }
         dispatch.expire(self, elapsed, now)?;
+        dispatch.read_ahead(self, now)?;
         Ok(Outcomes {
             transitions,
             creates,

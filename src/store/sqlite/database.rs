@@ -16,6 +16,7 @@ use super::standing;
 use super::work::{Outcomes, Writes};
 use crate::store::dispatch::{Dispatch, Waiters};
 use crate::store::nodes::{OwnNodes, StoredIds};
+use crate::store::outlook::Outlook;
 use crate::store::row::{self, Code, CorruptRow};
 use crate::task::clock::SharedClock;
 use crate::task::repository::StoreError;
@@ -278,6 +279,12 @@ impl Database {
     /// Has the next commit write something, though nothing was asked for.
     pub(super) const fn write_something(&mut self) {
         self.is_probed = true;
+    }
+
+    /// What there is to be executed; nothing when the last transaction failed.
+    pub(super) fn outlook(&self, waiters: &Waiters) -> Option<Outlook> {
+        let dispatch = self.dispatch.as_ref();
+        dispatch.map(|dispatch| dispatch.outlook(waiters))
     }
 
     /// How long nothing is to be done unless something comes.

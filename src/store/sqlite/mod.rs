@@ -41,6 +41,7 @@ use self::reader::Reader;
 use self::work::{Transition, WriteQueue};
 use super::StoreContext;
 use super::nodes::OwnNodes;
+use super::outlook::Board;
 use super::pulse::Pulse;
 use super::queue::Pending;
 use super::row::Request;
@@ -111,6 +112,7 @@ pub struct SqliteStore {
     clock: SharedClock,
     queue: Arc<WriteQueue>,
     pulse: Arc<Pulse>,
+    board: Arc<Board>,
     reader: Reader,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -142,19 +144,19 @@ impl SqliteStore {
             .map_err(|error| unreadable(path, StoreError::failed(error)))?;
         let queue = Arc::new(WriteQueue::default());
         let pulse = Arc::new(Pulse::new(context.observer));
-        let writer =
-            spawn_writer(Arc::clone(&queue), database, Arc::clone(&pulse)).map_err(|error| {
-                OpenError::File {
-                    path: path.to_owned(),
-                    error,
-                }
-            })?;
+        let board = Arc::new(Board::default());
+        let shared = (Arc::clone(&queue), Arc::clone(&pulse), Arc::clone(&board));
+        let writer = spawn_writer(database, shared).map_err(|error| OpenError::File {
+            path: path.to_owned(),
+            error,
+        })?;
         Ok(Self {
             ids: OwnNodes::new(context.node.unwrap_or(0), &stored, context.clock.clone()),
             path: path.to_owned(),
             clock: context.clock,
             queue,
             pulse,
+            board,
             reader,
             writer: Mutex::new(Some(writer)),
         })
@@ -171,13 +173,12 @@ fn unreadable(path: &Path, error: impl Into<StoreError>) -> OpenError {
 /// Starts the writer. It holds the lock, so that the file is free when, and not
 /// before, the last commit is done.
 fn spawn_writer(
-    queue: Arc<WriteQueue>,
     database: Database,
-    pulse: Arc<Pulse>,
+    (queue, pulse, board): (Arc<WriteQueue>, Arc<Pulse>, Arc<Board>),
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name("sqlite-writer".to_owned())
-        .spawn(move || writer::run(&queue, database, &pulse))
+        .spawn(move || writer::run(&queue, database, &pulse, &board))
 }
 
 /// Has a write beyond the limit of a file's size (`RLIMIT_FSIZE`) fail, rather
@@ -335,6 +336,7 @@ impl TaskRepository for SqliteStore {
             queue_length: Some(length),
             queue_capacity: Some(WriteQueue::CAPACITY),
             connections: Some(self.reader.connections()),
+            due: self.board.due(self.clock.now()),
             ..Load::default()
         }
     }

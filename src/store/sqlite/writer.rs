@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::database::{Database, DatabaseError};
 use super::work::WriteQueue;
 use crate::store::dispatch::Waiters;
+use crate::store::outlook::Board;
 use crate::store::pulse::Pulse;
 use crate::store::queue::CloseOnDrop;
 
@@ -19,7 +20,7 @@ const PROBE: Duration = Duration::from_secs(1);
 /// After a failed transaction the database is opened anew for the next one: the
 /// same code brings the service up, and back when the cause is gone. Where it is
 /// its files that are gone it stays open: it may be all that is left of them.
-pub(super) fn run(queue: &WriteQueue, database: Database, pulse: &Pulse) {
+pub(super) fn run(queue: &WriteQueue, database: Database, pulse: &Pulse, board: &Board) {
     let _lives = pulse.writer();
     let _closed = (
         CloseOnDrop(&queue.creates),
@@ -29,6 +30,7 @@ pub(super) fn run(queue: &WriteQueue, database: Database, pulse: &Pulse) {
     let source = database.source().clone();
     let mut open = Some(database);
     let mut waiters = Waiters::default();
+    show(board, open.as_ref(), &waiters);
     loop {
         let idle = open.as_ref().map(|database| database.idle(&waiters));
         let was_failing = pulse.is_failing();
@@ -62,17 +64,26 @@ pub(super) fn run(queue: &WriteQueue, database: Database, pulse: &Pulse) {
                 pulse.committed();
                 pulse.moved(outcomes.moves);
                 waiters.answer(outcomes.claims);
+                show(board, open.as_ref(), &waiters);
                 writes.answer(outcomes.creates, outcomes.transitions);
             }
             Err(error) => {
                 pulse.failed();
                 let error = error.into();
                 waiters.fail(&error);
+                board.nobody_waits();
                 writes.fail(&error);
             }
         }
     }
     if let Some(database) = open {
         database.close();
+    }
+}
+
+/// Shows what there is to be executed, if that is known.
+fn show(board: &Board, database: Option<&Database>, waiters: &Waiters) {
+    if let Some(outlook) = database.and_then(|database| database.outlook(waiters)) {
+        board.show(outlook);
     }
 }

@@ -5,6 +5,7 @@ mod claims_model;
 mod closing;
 mod creating;
 mod laws;
+mod load;
 mod reading;
 mod shared_keys;
 mod steps;

@@ -91,6 +91,7 @@ struct Touched {
 /// Somebody's number of leases has changed.
 pub(super) struct HoldingChange {
     pub(super) tenant_id: TenantId,
+    pub(super) task_type: TaskType,
     pub(super) holder: Identifier,
     pub(super) by: isize,
 }
@@ -185,6 +186,7 @@ impl Changes {
             let change = |holder: Option<Identifier>, by| {
                 holder.map(|holder| HoldingChange {
                     tenant_id: touched.task.tenant_id.clone(),
+                    task_type: touched.task.parameters.task_type(),
                     holder,
                     by,
                 })

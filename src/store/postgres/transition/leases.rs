@@ -9,11 +9,12 @@ use sqlx::postgres::PgConnection;
 
 use super::changes::{Changes, HoldingChange};
 use super::rows::{self, Key};
+use crate::store::row::Code;
 use crate::task::attempt::Fence;
 use crate::task::life_cycle::Command;
 use crate::task::repository::StoreError;
 use crate::task::retry::RetryPolicy;
-use crate::task::{Identifier, TaskId, TenantId};
+use crate::task::{Identifier, TaskId, TaskType, TenantId};
 
 /// The most leases that are ended in one transaction.
 const MOST: i64 = 500;
@@ -43,10 +44,14 @@ impl Holdings {
 
     /// Counts a change that was committed.
     pub(super) fn count(&mut self, change: HoldingChange) {
-        let tenants = self.of_tenants.entry(change.tenant_id).or_default();
-        *tenants = tenants.saturating_add_signed(change.by);
-        let holders = self.of_holders.entry(change.holder).or_default();
-        *holders = holders.saturating_add_signed(change.by);
+        self.add(change.tenant_id, change.holder, change.by);
+    }
+
+    fn add(&mut self, tenant_id: TenantId, holder: Identifier, by: isize) {
+        let tenants = self.of_tenants.entry(tenant_id).or_default();
+        *tenants = tenants.saturating_add_signed(by);
+        let holders = self.of_holders.entry(holder).or_default();
+        *holders = holders.saturating_add_signed(by);
     }
 }
 
@@ -78,13 +83,34 @@ pub(super) async fn census(connection: &mut PgConnection) -> Result<Census, Stor
         ) else {
             continue;
         };
-        census.holdings.count(HoldingChange {
-            tenant_id: tenant_id.into(),
+        census.holdings.add(
+            tenant_id.into(),
             holder,
-            by: isize::try_from(count).unwrap_or(isize::MAX),
-        });
+            isize::try_from(count).unwrap_or(isize::MAX),
+        );
     }
     Ok(census)
+}
+
+/// How many leases there are of each type: a lookup for each lease, whatever the planner
+/// makes of their number.
+pub(super) async fn of_types(
+    connection: &mut PgConnection,
+) -> Result<HashMap<TaskType, usize>, sqlx::Error> {
+    let rows: Vec<(Option<i64>, i64)> = sqlx::query_as(
+        "SELECT task_type::bigint, count(*) FROM (
+             SELECT (SELECT task_type FROM task
+                     WHERE task.node = lease.node AND task.id = lease.task_id) AS task_type
+             FROM lease
+         ) AS held GROUP BY task_type",
+    )
+    .fetch_all(connection)
+    .await?;
+    let of_type = |(task_type, count): (Option<i64>, i64)| {
+        let count = usize::try_from(count).unwrap_or(0);
+        Some((TaskType::from_code(task_type?)?, count))
+    };
+    Ok(rows.into_iter().filter_map(of_type).collect())
 }
 
 /// Ends leases that nobody renewed: locks their tasks, takes the leases away unless

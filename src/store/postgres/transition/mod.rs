@@ -22,13 +22,16 @@ mod writer;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::fresh::Fresh;
 pub(super) use self::writer::TransitionWriter;
+use crate::store::outlook::Board;
 use crate::store::queue::Queue;
 use crate::task::Task;
 use crate::task::claim::{ClaimError, ClaimRequest};
+use crate::task::health::Due;
 use crate::task::life_cycle::Command;
 use crate::task::repository::ApplyError;
 use crate::task::scope::Target;
@@ -50,6 +53,7 @@ pub(super) struct Transitions {
     commands: Queue<Transition, Applied>,
     claims: Queue<ClaimRequest, Claimed>,
     fresh: Arc<Fresh>,
+    board: Board,
     /// Cancelled when nobody shall wait for long any more.
     draining: CancellationToken,
 }
@@ -68,6 +72,12 @@ impl Transitions {
     pub(super) async fn claim(&self, request: ClaimRequest) -> Claimed {
         let pending = self.claims.place()?.take(request);
         pending.committed().await?
+    }
+
+    /// What there is to be executed, by the process's clock; nothing before the database
+    /// was looked at.
+    pub(super) fn due(&self, now: Timestamp) -> Vec<Due> {
+        self.board.due(now)
     }
 
     /// Has those who wait answered, and lets nobody wait for long from now on.

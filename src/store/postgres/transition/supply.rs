@@ -155,6 +155,14 @@ impl Supply {
         sources.into_iter().map(|(_, source)| source).collect()
     }
 
+    /// How long the first task of a type may have been started, in milliseconds by the
+    /// database's clock; less than zero if that is to come.
+    pub(super) fn first_waits(&self, task_type: TaskType) -> Option<i64> {
+        let of_type = self.work.iter().filter(|((_, of), _)| *of == task_type);
+        let first = of_type.filter_map(|(_, work)| work.first()).min()?;
+        Some(self.database_now().saturating_sub(first))
+    }
+
     /// Whether there is work in this scope.
     pub(super) fn has_work(&self, scope: &Scope) -> bool {
         let now = self.database_now();
@@ -227,6 +235,16 @@ impl Supply {
 }
 
 impl Work {
+    /// From when on its first task may be started, in milliseconds; that may be to come.
+    fn first(&self) -> Option<i64> {
+        let fresh = self.fresh;
+        let fresh = fresh
+            .is_there
+            .then(|| created_at(fresh.after.saturating_add(1)));
+        let due = self.due.is_there.then(|| self.due.after.saturating_add(1));
+        fresh.into_iter().chain(due).min()
+    }
+
     /// Since when its first task waits, in milliseconds.
     fn waits_since(&self, now: i64) -> i64 {
         let fresh = self.fresh.is_there.then(|| created_at(self.fresh.after));

@@ -1,7 +1,7 @@
 //! The writer of transitions: one task with one connection. It serves commands and
 //! claims, looks for work as long as somebody waits for it, and ends leases.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +15,14 @@ use super::leases::{self, Holdings};
 use super::supply::Supply;
 use super::transaction::{self, Done, Failure, Plan};
 use super::{Applied, Claimed, Transition, Transitions};
+use crate::store::outlook::Standing;
 use crate::store::postgres::connection::{ANSWER_TIMEOUT, Database, answered};
 use crate::store::postgres::writer_connection::WriterConnection;
 use crate::store::pulse::Pulse;
 use crate::store::queue::{self, CloseOnDrop, Job};
+use crate::task::TaskType;
 use crate::task::claim::{ClaimRequest, LAST_WAIT, MAX_LEASES};
+use crate::task::clock::SharedClock;
 use crate::task::life_cycle::Command;
 use crate::task::repository::StoreError;
 use crate::task::retry::RetryPolicy;
@@ -38,6 +41,9 @@ const LOOK_MILLIS: std::ops::Range<u64> = 600..900;
 const CENSUS: Duration = Duration::from_secs(2);
 /// Not more often than this.
 const CENSUS_PAUSE: Duration = Duration::from_millis(100);
+/// How often it is looked at least what there is to be executed, whether anybody wants it
+/// or not.
+const SURVEY: Duration = Duration::from_secs(5);
 /// How soon a task is tried again that another session has locked, and for how long.
 const LOCKED_PAUSE: Duration = Duration::from_millis(10);
 const LOCKED_LIMIT: Duration = Duration::from_secs(3);
@@ -49,6 +55,7 @@ const MOST_TASKS: usize = 512;
 /// The writer.
 pub(in crate::store::postgres) struct TransitionWriter {
     connection: WriterConnection,
+    clock: SharedClock,
     policy: RetryPolicy,
     pulse: Arc<Pulse>,
     transitions: Arc<Transitions>,
@@ -65,6 +72,10 @@ pub(in crate::store::postgres) struct TransitionWriter {
     holdings: Holdings,
     census_due: Instant,
     is_census_failing: bool,
+    /// Leases of each type, since the last survey by what this instance does; nothing before
+    /// the first.
+    leases: Option<HashMap<TaskType, usize>>,
+    survey_due: Instant,
 }
 
 struct CommandJob {
@@ -83,13 +94,14 @@ struct ClaimJob {
 impl TransitionWriter {
     pub(in crate::store::postgres) fn new(
         database: Database,
-        policy: RetryPolicy,
+        (clock, policy): (SharedClock, RetryPolicy),
         pulse: Arc<Pulse>,
         transitions: Arc<Transitions>,
     ) -> Self {
         let now = Instant::now();
         Self {
             connection: WriterConnection::to_look_up(database),
+            clock,
             policy,
             pulse,
             transitions,
@@ -103,6 +115,8 @@ impl TransitionWriter {
             holdings: Holdings::default(),
             census_due: now,
             is_census_failing: false,
+            leases: None,
+            survey_due: now,
         }
     }
 
@@ -216,7 +230,7 @@ impl TransitionWriter {
         self.commands.retain(|command| command.job.is_awaited());
         self.claims.retain(|claim| claim.job.is_awaited());
         if self.census_due <= Instant::now() {
-            self.count_leases().await;
+            self.look_after_leases().await;
         }
         if !self.claims.is_empty() && self.supply.is_older_than(self.look_period) {
             self.look().await;
@@ -232,6 +246,29 @@ impl TransitionWriter {
         for claim in over.collect::<Vec<_>>() {
             queue::answer(vec![claim.job], vec![Ok(Vec::new())]);
         }
+        self.show();
+    }
+
+    /// Shows what there is to be executed, by the process's clock.
+    fn show(&self) {
+        let Some(leases) = &self.leases else {
+            return;
+        };
+        let now = self.clock.now().as_millisecond();
+        let standing = |task_type: TaskType| {
+            let waited = self.supply.first_waits(task_type);
+            let waits = |claim: &&ClaimJob| {
+                let scope = &claim.job.work.scope;
+                scope.task_types.contains(&task_type) && claim.job.is_awaited()
+            };
+            Standing {
+                task_type,
+                since: waited.map(|waited| now.saturating_sub(waited)),
+                leases: leases.get(&task_type).copied().unwrap_or_default(),
+                claims_waiting: self.claims.iter().filter(waits).count(),
+            }
+        };
+        self.transitions.board.show(TaskType::ALL.map(standing));
     }
 
     /// The commands of the next transaction.
@@ -303,34 +340,18 @@ impl TransitionWriter {
         }
     }
 
-    /// Counts the leases, and ends those that nobody renewed.
-    async fn count_leases(&mut self) {
-        let policy = self.policy;
-        let counted = self.with_connection(async |connection| {
-            let census = leases::census(connection).await?;
-            let changes = if census.earliest_end == Some(Duration::ZERO) {
-                Some(transaction::end_expired(connection, policy).await?)
-            } else {
-                None
-            };
-            Ok::<_, StoreError>((census, changes))
-        });
-        let pause = match counted.await {
-            Ok((census, changes)) => {
-                self.holdings = census.holdings;
-                let ended = changes.as_ref().is_some_and(|changes| !changes.is_empty());
-                if let Some(changes) = changes {
-                    self.note(&changes);
-                }
+    /// Counts the leases, ends those that nobody renewed, and looks for what waits.
+    async fn look_after_leases(&mut self) {
+        let counted = match self.count_leases().await {
+            Ok(pause) => self.survey().await.map(|()| pause),
+            failed @ Err(_) => failed,
+        };
+        let pause = match counted {
+            Ok(pause) => {
                 if std::mem::take(&mut self.is_census_failing) {
                     tracing::info!("leases are looked after again");
                 }
-                match census.earliest_end {
-                    // There may be more.
-                    _ if ended => CENSUS_PAUSE,
-                    Some(Duration::ZERO) | None => CENSUS,
-                    Some(left) => left.clamp(CENSUS_PAUSE, CENSUS),
-                }
+                pause
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.is_census_failing, true) {
@@ -343,10 +364,60 @@ impl TransitionWriter {
         self.census_due = now.checked_add(pause).unwrap_or(now);
     }
 
+    /// Looks at what there is to be executed, if it is time.
+    async fn survey(&mut self) -> Result<(), StoreError> {
+        if Instant::now() < self.survey_due {
+            return Ok(());
+        }
+        let mut supply = std::mem::take(&mut self.supply);
+        let surveyed = self.with_connection(async |connection| {
+            if supply.is_older_than(SURVEY) {
+                supply.look(connection).await?;
+            }
+            leases::of_types(connection).await
+        });
+        let surveyed = surveyed.await;
+        self.supply = supply;
+        self.leases = Some(surveyed?);
+        let now = Instant::now();
+        self.survey_due = now.checked_add(SURVEY).unwrap_or(now);
+        Ok(())
+    }
+
+    /// Counts the leases, and ends those that nobody renewed; when to do so again.
+    async fn count_leases(&mut self) -> Result<Duration, StoreError> {
+        let policy = self.policy;
+        let counted = self.with_connection(async |connection| {
+            let census = leases::census(connection).await?;
+            let changes = if census.earliest_end == Some(Duration::ZERO) {
+                Some(transaction::end_expired(connection, policy).await?)
+            } else {
+                None
+            };
+            Ok::<_, StoreError>((census, changes))
+        });
+        let (census, changes) = counted.await?;
+        self.holdings = census.holdings;
+        let ended = changes.as_ref().is_some_and(|changes| !changes.is_empty());
+        if let Some(changes) = changes {
+            self.note(&changes);
+        }
+        Ok(match census.earliest_end {
+            // There may be more.
+            _ if ended => CENSUS_PAUSE,
+            Some(Duration::ZERO) | None => CENSUS,
+            Some(left) => left.clamp(CENSUS_PAUSE, CENSUS),
+        })
+    }
+
     /// Notes what a commit has changed.
     fn note(&mut self, changes: &Changes) {
         self.pulse.moved(changes.moves());
         for change in changes.holdings() {
+            if let Some(leases) = &mut self.leases {
+                let of_type = leases.entry(change.task_type).or_default();
+                *of_type = of_type.saturating_add_signed(change.by);
+            }
             self.holdings.count(change);
         }
         for task in changes.changed() {
