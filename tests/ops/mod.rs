@@ -1,10 +1,11 @@
 //! The operations listener, and what stands around a running service: health,
-//! readiness, metrics, the document, and systemd.
+//! readiness, metrics, the document, proxies, and systemd.
 
 mod commands;
 mod documentation;
 mod health;
 mod metrics;
+mod proxies;
 mod readiness;
 mod systemd;
 mod traces;
