@@ -308,12 +308,15 @@ impl App {
 fn watch_reloadable(ops: &Ops, reload: &Reload, authenticator: &Arc<Authenticator>) {
     let counts = reload.clone();
     ops.watch_reloads(move || {
-        let count = |what: What| Reloads {
-            what: what.name(),
-            taken: counts.count(what, Outcome::Loaded),
-            refused: counts.count(what, Outcome::Refused),
+        let counts = &counts;
+        let of = |what: What| {
+            Outcome::ALL.map(|outcome| Reloads {
+                what: what.name(),
+                outcome: outcome.name(),
+                count: counts.count(what, outcome),
+            })
         };
-        What::ALL.map(count).into()
+        What::ALL.into_iter().flat_map(of).collect()
     });
     let authenticator = Arc::clone(authenticator);
     ops.watch_credentials(move || authenticator.earliest_expiry().map(Timestamp::as_second));

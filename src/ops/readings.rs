@@ -32,10 +32,10 @@ pub struct Connections {
 pub struct Reloads {
     /// What.
     pub what: &'static str,
-    /// How often it was taken over.
-    pub taken: u64,
-    /// How often it was refused, and what was in force stayed.
-    pub refused: u64,
+    /// What came of it.
+    pub outcome: &'static str,
+    /// How often.
+    pub count: u64,
 }
 
 type Reading<T> = OnceLock<Box<dyn Fn() -> T + Send + Sync>>;
@@ -137,15 +137,17 @@ impl Readings {
             read(&self.log_lines_dropped),
         )?;
         to.counter("kootask_panics", "Panics, of any thread", panics::count())?;
-        let reloads = read(&self.reloads).into_iter().flat_map(|reloads| {
-            [("taken", reloads.taken), ("refused", reloads.refused)].map(|(outcome, count)| {
-                let what = reloads.what;
-                (ReloadLabels { what, outcome }, count)
-            })
+        let reloads = read(&self.reloads).into_iter().map(|reloads| {
+            let Reloads {
+                what,
+                outcome,
+                count,
+            } = reloads;
+            (ReloadLabels { what, outcome }, count)
         });
         to.counters(
             "kootask_reloads",
-            "Files that were read anew, by whether they were taken over",
+            "Files that were read anew, by whether they are of use",
             reloads,
         )?;
         to.gauges(

@@ -114,13 +114,29 @@ async fn a_broken_key_set_is_refused_and_reported_and_the_old_one_stays() {
     let (key, newer) = (TestKey::new("one"), TestKey::new("two"));
     let volume = volume(&jwks([&key]));
     let mut service = serve(&volume);
+    let count = async |service: &Service, outcome: &str| {
+        let series = format!("kootask_reloads_total{{what=\"jwks\",outcome=\"{outcome}\"}}");
+        service.metric(&series).await
+    };
+    // That of the start.
+    assert_eq!(count(&service, "loaded").await, 1.0);
     for broken in ["", "{\"keys\": [", "{\"keys\": []}"] {
         put(&volume, broken);
         assert_eq!(reload(&mut service)["level"], "ERROR");
         assert_eq!(status(&service, &key.token(&claims())).await, 200);
     }
+    // More often, perhaps: the files are looked at without being asked, too.
+    until("each refusal is counted", async || {
+        count(&service, "refused").await >= 3.0
+    })
+    .await;
+    assert_eq!(count(&service, "loaded").await, 1.0);
     put(&volume, &jwks([&newer]));
     assert_eq!(reload(&mut service)["keys"], 1);
+    until("the new keys are counted", async || {
+        count(&service, "loaded").await >= 2.0
+    })
+    .await;
     assert_eq!(status(&service, &newer.token(&claims())).await, 200);
     assert_eq!(status(&service, &key.token(&claims())).await, 401);
 }

@@ -14,7 +14,12 @@ use crate::support::volume::Volume;
 
 /// The service with `kootask.toml` of this volume.
 pub(super) fn serve(volume: &Volume) -> Service {
-    Service::start(|command| command.arg("--config").arg(volume.path("kootask.toml")))
+    Service::start(|command| {
+        command
+            .env("KOOTASK__SERVER__OPS_LISTEN", "127.0.0.1:0")
+            .arg("--config")
+            .arg(volume.path("kootask.toml"))
+    })
 }
 
 /// The status of a create call with this bearer token.

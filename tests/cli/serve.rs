@@ -77,6 +77,23 @@ impl Service {
         }
     }
 
+    /// The address of the operations listener, where there is one.
+    pub(crate) fn ops(&self) -> SocketAddr {
+        let lines = self.said.iter();
+        let mut lines = lines.filter(|line| line["message"] == "operations listener");
+        let address = &lines.next().unwrap()["address"];
+        address.as_str().unwrap().parse().unwrap()
+    }
+
+    /// The value of this series, where there is an operations listener.
+    pub(crate) async fn metric(&self, series: &str) -> f64 {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let url = format!("http://{}/metrics", self.ops());
+        let text = client.get(url).send().await.unwrap().text().await.unwrap();
+        let mut values = text.lines().filter_map(|line| line.strip_prefix(series));
+        values.next().unwrap().trim().parse().unwrap()
+    }
+
     /// Sends the signal; the exit code and the rest of the log.
     pub(crate) fn end(mut self, signal: &str) -> (Option<i32>, String) {
         send_signal(&self.child, signal);

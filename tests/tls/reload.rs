@@ -69,22 +69,6 @@ impl Secure {
         self.swap(files(pair));
         self.reload("certificate reloaded", |line| line["end"] == end);
     }
-
-    fn ops(&self) -> SocketAddr {
-        let lines = self.service.said.iter();
-        let mut lines = lines.filter(|line| line["message"] == "operations listener");
-        let address = &lines.next().unwrap()["address"];
-        address.as_str().unwrap().parse().unwrap()
-    }
-
-    /// The value of this series.
-    async fn metric(&self, series: &str) -> f64 {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let url = format!("http://{}/metrics", self.ops());
-        let text = client.get(url).send().await.unwrap().text().await.unwrap();
-        let mut values = text.lines().filter_map(|line| line.strip_prefix(series));
-        values.next().unwrap().trim().parse().unwrap()
-    }
 }
 
 fn files(pair: &Pair) -> [(&'static str, &str); 2] {
@@ -155,13 +139,13 @@ async fn a_pair_of_no_use_is_refused_and_counted_and_the_old_one_stays() {
         assert_eq!(client.shown(secure.address()).await, old.der());
     }
     let refused = "kootask_reloads_total{what=\"certificate\",outcome=\"refused\"}";
-    assert!(secure.metric(refused).await >= 5.0);
-    let taken = "kootask_reloads_total{what=\"certificate\",outcome=\"taken\"}";
-    assert_eq!(secure.metric(taken).await, 0.0);
+    assert!(secure.service.metric(refused).await >= 5.0);
+    let loaded = "kootask_reloads_total{what=\"certificate\",outcome=\"loaded\"}";
+    assert_eq!(secure.service.metric(loaded).await, 0.0);
 
     secure.take(&new, "2100-01-01T00:00:00Z");
     assert_eq!(client.shown(secure.address()).await, new.der());
-    assert!(secure.metric(taken).await >= 1.0);
+    assert!(secure.service.metric(loaded).await >= 1.0);
 }
 
 #[tokio::test]
@@ -169,10 +153,10 @@ async fn the_end_of_the_certificate_in_force_is_a_metric() {
     let authority = Authority::new("the authority");
     let mut secure = Secure::start(&authority.issue_until(2100));
     let name = "kootask_tls_expiry_timestamp_seconds";
-    assert_eq!(secure.metric(name).await, 4_102_444_800.0);
+    assert_eq!(secure.service.metric(name).await, 4_102_444_800.0);
     let pair = authority.issue_until(2050);
     secure.take(&pair, "2050-01-01T00:00:00Z");
-    assert_eq!(secure.metric(name).await, 2_524_608_000.0);
+    assert_eq!(secure.service.metric(name).await, 2_524_608_000.0);
 }
 
 #[test]
@@ -183,7 +167,10 @@ fn the_operations_listener_stays_plain_and_healthcheck_asks_it() {
     check
         .args(["healthcheck", "--config"])
         .arg(secure.volume.path("kootask.toml"))
-        .env("KOOTASK__SERVER__OPS_LISTEN", secure.ops().to_string());
+        .env(
+            "KOOTASK__SERVER__OPS_LISTEN",
+            secure.service.ops().to_string(),
+        );
     let checked = outcome(admit(&mut check, TOKEN));
     assert_eq!(checked.code, Some(0), "{checked:?}");
     assert!(checked.out.contains("\"status\":\"ready\""));
