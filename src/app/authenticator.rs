@@ -27,7 +27,7 @@ pub(super) fn authenticator(
         && let Some(source) = jwt.source()
     {
         let (tasks, stop) = (background.tasks(), background.token());
-        let jwt = Jwt::new(jwt.issuer(), source, reload, &tasks, stop)?;
+        let jwt = Jwt::new(jwt.issuer(), source, clock, reload, &tasks, stop)?;
         authenticator = authenticator.with_jwt(jwt);
     }
     Ok(authenticator)

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
-use tokio::time::Instant;
+
+use crate::task::clock::SharedClock;
 
 /// The time from one fetch to the next.
 #[derive(Debug, Clone, Copy)]
@@ -25,25 +26,26 @@ const PACE: Pace = Pace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     UnderWay,
-    EndedAt(Instant),
+    /// By the clock's [`elapsed`](crate::task::clock::Clock::elapsed).
+    EndedAt(Duration),
 }
 
 /// Fetches in the background, and takes wishes.
 pub(super) struct Fetching {
+    clock: SharedClock,
     pace: Pace,
     state: watch::Sender<State>,
     wanted: Notify,
 }
 
-impl Default for Fetching {
-    fn default() -> Self {
-        Self::at(PACE)
-    }
-}
-
 impl Fetching {
-    fn at(pace: Pace) -> Self {
+    pub(super) fn new(clock: SharedClock) -> Self {
+        Self::at(PACE, clock)
+    }
+
+    fn at(pace: Pace, clock: SharedClock) -> Self {
         Self {
+            clock,
             pace,
             state: watch::Sender::new(State::UnderWay),
             wanted: Notify::new(),
@@ -56,7 +58,7 @@ impl Fetching {
         let mut state = self.state.subscribe();
         let found = *state.borrow();
         if let State::EndedAt(at) = found {
-            if at.elapsed() < self.pace.pause {
+            if self.since(at) < self.pace.pause {
                 return;
             }
             self.wanted.notify_one();
@@ -64,6 +66,10 @@ impl Fetching {
         let is_over = |state: &State| *state != found && *state != State::UnderWay;
         // Cannot fail: the sender is `self`'s.
         let _ = state.wait_for(is_over).await;
+    }
+
+    fn since(&self, moment: Duration) -> Duration {
+        self.clock.elapsed().saturating_sub(moment)
     }
 
     /// Fetches without end. `fetch` tells whether it has brought keys; `reload` is told
@@ -76,13 +82,13 @@ impl Fetching {
             self.state.send_replace(State::UnderWay);
             let Pace { period, pause } = self.pace;
             let next = if fetch().await { period } else { pause };
-            let ended = Instant::now();
+            let ended = self.clock.elapsed();
             self.state.send_replace(State::EndedAt(ended));
             let wanted = async {
                 loop {
                     self.wanted.notified().await;
                     // The wish may be older than the fetch.
-                    if ended.elapsed() >= pause {
+                    if self.since(ended) >= pause {
                         return;
                     }
                 }
@@ -98,9 +104,11 @@ impl Fetching {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::task::clock::SystemClock;
 
     const NEVER: Duration = Duration::from_hours(1);
     const LIMIT: Duration = Duration::from_secs(30);
@@ -112,7 +120,8 @@ mod tests {
         brings_keys: bool,
         test: impl AsyncFnOnce(&Fetching, &AtomicUsize, &watch::Sender<()>),
     ) {
-        let (fetching, count) = (Fetching::at(pace), AtomicUsize::new(0));
+        let fetching = Fetching::at(pace, Arc::new(SystemClock));
+        let count = AtomicUsize::new(0);
         let (reload, asked) = watch::channel(());
         let fetch = || {
             count.fetch_add(1, Ordering::Relaxed);

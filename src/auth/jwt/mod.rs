@@ -26,6 +26,7 @@ use self::source::Keys;
 pub use self::source::{JwksError, JwksSource, JwksUrl};
 use super::authenticator::Admitted;
 use crate::reload::Reload;
+use crate::task::clock::SharedClock;
 use crate::task::{Identifier, TenantId};
 use crate::web::context::RequestContext;
 use crate::web::error::ApiError;
@@ -110,7 +111,7 @@ impl From<Error> for Refused {
 
 impl Jwt {
     /// Takes JWTs of `issuer`, with the keys at `source`, which are kept up to date in
-    /// `tasks` until `stop`.
+    /// `tasks` until `stop`; `clock` tells when a URL may be asked again.
     ///
     /// # Errors
     ///
@@ -118,12 +119,13 @@ impl Jwt {
     pub fn new(
         issuer: Issuer,
         source: JwksSource,
+        clock: &SharedClock,
         reload: &Reload,
         tasks: &TaskTracker,
         stop: CancellationToken,
     ) -> Result<Self, JwksError> {
         provider::install();
-        let keys = source.keep(reload, tasks, stop)?;
+        let keys = source.keep(clock, reload, tasks, stop)?;
         Ok(Self { issuer, keys })
     }
 

@@ -17,6 +17,7 @@ use url::{Host, Url};
 use super::fetching::Fetching;
 use super::keys::{BadKeySet, KeySet};
 use crate::reload::{self, Contents, Files, Occasion, Outcome, Reload, Unreadable, What};
+use crate::task::clock::SharedClock;
 
 /// The most bytes of a key set.
 const MOST_BYTES: u64 = 256 * 1024;
@@ -81,16 +82,17 @@ impl JwksSource {
     }
 
     /// The keys, kept as they are there in `tasks` until `stop`. Those of a file are
-    /// there at once, those of a URL later.
+    /// there at once, those of a URL later; `clock` tells when they may be asked for again.
     pub(super) fn keep(
         self,
+        clock: &SharedClock,
         reload: &Reload,
         tasks: &TaskTracker,
         stop: CancellationToken,
     ) -> Result<Arc<Keys>, JwksError> {
         match self {
             Self::File(path) => Keys::of_file(&path, reload, tasks, stop),
-            Self::Url(url) => Ok(Keys::of_url(url, reload, tasks, stop)),
+            Self::Url(url) => Ok(Keys::of_url((url, clock), reload, tasks, stop)),
         }
     }
 }
@@ -134,13 +136,13 @@ impl Keys {
     }
 
     fn of_url(
-        url: JwksUrl,
+        (url, clock): (JwksUrl, &SharedClock),
         reload: &Reload,
         tasks: &TaskTracker,
         stop: CancellationToken,
     ) -> Arc<Self> {
         let keys = Arc::new(Self {
-            fetching: Some(Fetching::default()),
+            fetching: Some(Fetching::new(Arc::clone(clock))),
             ..Self::default()
         });
         let (kept, counts, asked) = (Arc::clone(&keys), reload.clone(), reload.subscribe());

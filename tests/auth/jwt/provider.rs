@@ -1,9 +1,11 @@
 //! Keys at a URL.
 
 use axum::http::StatusCode;
+use jiff::SignedDuration;
 use kootask::config::Defaults;
 
 use crate::support::client::TRANSFER;
+use crate::support::clock::TestClock;
 use crate::support::jwt::{TestKey, claims, jwks, trust};
 use crate::support::provider::Provider;
 use crate::support::{TestApp, until};
@@ -37,6 +39,27 @@ async fn tokens_of_unknown_keys_do_not_lead_to_the_provider() {
         assert_eq!(status(&app, &other.token(&claims())).await, 401);
     }
     assert_eq!(provider.asked(), 1);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_a_new_key_leads_to_the_provider_after_a_while_and_is_taken() {
+    let [key, newer, other] = ["one", "two", "three"].map(TestKey::new);
+    let provider = Provider::start(StatusCode::OK, &jwks([&key])).await;
+    let clock = TestClock::at(&jiff::Timestamp::now().to_string());
+    let toml = trust(&provider.setting());
+    let app = TestApp::start_at(&toml, Defaults::Serve, clock.clone()).await;
+    assert_eq!(status(&app, &key.token(&claims())).await, 200);
+    provider.answer(StatusCode::OK, &jwks([&key, &newer]));
+    assert_eq!(status(&app, &newer.token(&claims())).await, 401);
+    assert_eq!(provider.asked(), 1);
+    clock.advance(SignedDuration::from_secs(30));
+    assert_eq!(status(&app, &newer.token(&claims())).await, 200);
+    assert_eq!(status(&app, &key.token(&claims())).await, 200);
+    for _ in 0..20 {
+        assert_eq!(status(&app, &other.token(&claims())).await, 401);
+    }
+    assert_eq!(provider.asked(), 2);
     app.stop().await;
 }
 
