@@ -17,7 +17,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use self::fields::Fields;
 
-/// What ends a line that was cut. In the value that was cut stands [`ELLIPSIS`].
+/// What ends a line that was cut. In the value that was cut stands [`text::ELLIPSIS`].
 const TRUNCATED: &str = ",\"truncated\":true";
 
 /// Stands before each field of a span. Written JSON has no such character.
