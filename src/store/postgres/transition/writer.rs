@@ -1,52 +1,35 @@
 //! The writer of transitions: one task with one connection. It serves commands and
 //! claims, looks for work as long as somebody waits for it, and ends leases.
 
+mod commits;
+mod rounds;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::Rng as _;
-use sqlx::postgres::PgConnection;
 use tokio::time::Instant;
 
+use self::rounds::look_period;
 use super::changes::Changes;
-use super::claims::Asked;
-use super::leases::{self, Holdings};
+use super::leases::Holdings;
 use super::supply::Supply;
-use super::transaction::{self, Done, Failure, Plan};
 use super::{Applied, Claimed, Transition, Transitions};
-use crate::store::outlook::Standing;
-use crate::store::postgres::connection::{ANSWER_TIMEOUT, Database, answered};
+use crate::store::postgres::connection::Database;
 use crate::store::postgres::writer_connection::WriterConnection;
 use crate::store::pulse::Pulse;
 use crate::store::queue::{self, CloseOnDrop, Job};
 use crate::task::TaskType;
-use crate::task::claim::{ClaimRequest, LAST_WAIT, MAX_LEASES};
+use crate::task::claim::{ClaimRequest, LAST_WAIT};
 use crate::task::clock::SharedClock;
 use crate::task::life_cycle::Command;
 use crate::task::repository::StoreError;
 use crate::task::retry::RetryPolicy;
 use crate::task::scope::Scope;
 
-/// How often a transaction is tried.
-const ATTEMPTS: u32 = 3;
 /// How long the writer rests after a failure, so that a database that is away is not
 /// asked without end.
 const REST: Duration = Duration::from_millis(50);
-/// How often it is looked for work that other instances made, in milliseconds; at
-/// random in between, so that instances do not look all at once.
-const LOOK_MILLIS: std::ops::Range<u64> = 600..900;
-/// How often leases are counted at least, and so how late the end of one may be
-/// noticed that another instance has given.
-const CENSUS: Duration = Duration::from_secs(2);
-/// Not more often than this.
-const CENSUS_PAUSE: Duration = Duration::from_millis(100);
-/// How often it is looked at least what there is to be executed, whether anybody wants it
-/// or not.
-const SURVEY: Duration = Duration::from_secs(5);
-/// How soon a task is tried again that another session has locked, and for how long.
-const LOCKED_PAUSE: Duration = Duration::from_millis(10);
-const LOCKED_LIMIT: Duration = Duration::from_secs(3);
 /// The most rows that the commands of a transaction write, and the most tasks that its
 /// claims take: bounds how long the others wait for it.
 const MOST_ROWS: usize = 8192;
@@ -249,28 +232,6 @@ impl TransitionWriter {
         self.show();
     }
 
-    /// Shows what there is to be executed, by the process's clock.
-    fn show(&self) {
-        let Some(leases) = &self.leases else {
-            return;
-        };
-        let now = self.clock.now().as_millisecond();
-        let standing = |task_type: TaskType| {
-            let waited = self.supply.first_waits(task_type);
-            let waits = |claim: &&ClaimJob| {
-                let scope = &claim.job.work.scope;
-                scope.task_types.contains(&task_type) && claim.job.is_awaited()
-            };
-            Standing {
-                task_type,
-                since: waited.map(|waited| now.saturating_sub(waited)),
-                leases: leases.get(&task_type).copied().unwrap_or_default(),
-                claims_waiting: self.claims.iter().filter(waits).count(),
-            }
-        };
-        self.transitions.board.show(TaskType::ALL.map(standing));
-    }
-
     /// The commands of the next transaction.
     fn next_commands(&mut self) -> Vec<CommandJob> {
         if Instant::now() < self.commands_due {
@@ -314,102 +275,6 @@ impl TransitionWriter {
         chosen.collect()
     }
 
-    /// Does `work` with the connection, which is given up if it fails.
-    async fn with_connection<T, E: Into<StoreError>>(
-        &mut self,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
-    ) -> Result<T, StoreError> {
-        let mut connection = self.connection.take().await?;
-        let done = answered(work(&mut connection)).await?;
-        self.connection.put_back(connection);
-        Ok(done)
-    }
-
-    async fn look(&mut self) {
-        let mut supply = std::mem::take(&mut self.supply);
-        let looked = self.with_connection(async |connection| supply.look(connection).await);
-        let looked = looked.await;
-        self.supply = supply;
-        self.look_period = look_period();
-        if let Err(error) = looked {
-            queue::fail(
-                self.claims.drain(..).map(|claim| claim.job).collect(),
-                &error,
-            );
-            tokio::time::sleep(REST).await;
-        }
-    }
-
-    /// Counts the leases, ends those that nobody renewed, and looks for what waits.
-    async fn look_after_leases(&mut self) {
-        let counted = match self.count_leases().await {
-            Ok(pause) => self.survey().await.map(|()| pause),
-            failed @ Err(_) => failed,
-        };
-        let pause = match counted {
-            Ok(pause) => {
-                if std::mem::take(&mut self.is_census_failing) {
-                    tracing::info!("leases are looked after again");
-                }
-                pause
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut self.is_census_failing, true) {
-                    tracing::warn!(%error, "leases cannot be looked after for now");
-                }
-                CENSUS
-            }
-        };
-        let now = Instant::now();
-        self.census_due = now.checked_add(pause).unwrap_or(now);
-    }
-
-    /// Looks at what there is to be executed, if it is time.
-    async fn survey(&mut self) -> Result<(), StoreError> {
-        if Instant::now() < self.survey_due {
-            return Ok(());
-        }
-        let mut supply = std::mem::take(&mut self.supply);
-        let surveyed = self.with_connection(async |connection| {
-            if supply.is_older_than(SURVEY) {
-                supply.look(connection).await?;
-            }
-            leases::of_types(connection).await
-        });
-        let surveyed = surveyed.await;
-        self.supply = supply;
-        self.leases = Some(surveyed?);
-        let now = Instant::now();
-        self.survey_due = now.checked_add(SURVEY).unwrap_or(now);
-        Ok(())
-    }
-
-    /// Counts the leases, and ends those that nobody renewed; when to do so again.
-    async fn count_leases(&mut self) -> Result<Duration, StoreError> {
-        let policy = self.policy;
-        let counted = self.with_connection(async |connection| {
-            let census = leases::census(connection).await?;
-            let changes = if census.earliest_end == Some(Duration::ZERO) {
-                Some(transaction::end_expired(connection, policy).await?)
-            } else {
-                None
-            };
-            Ok::<_, StoreError>((census, changes))
-        });
-        let (census, changes) = counted.await?;
-        self.holdings = census.holdings;
-        let ended = changes.as_ref().is_some_and(|changes| !changes.is_empty());
-        if let Some(changes) = changes {
-            self.note(&changes);
-        }
-        Ok(match census.earliest_end {
-            // There may be more.
-            _ if ended => CENSUS_PAUSE,
-            Some(Duration::ZERO) | None => CENSUS,
-            Some(left) => left.clamp(CENSUS_PAUSE, CENSUS),
-        })
-    }
-
     /// Notes what a commit has changed.
     fn note(&mut self, changes: &Changes) {
         self.pulse.moved(changes.moves());
@@ -423,166 +288,5 @@ impl TransitionWriter {
         for task in changes.changed() {
             self.supply.changed(task);
         }
-    }
-
-    /// Commits, and answers; what could not be done yet waits on.
-    async fn transact(&mut self, mut commands: Vec<CommandJob>, mut claims: Vec<ClaimJob>) {
-        let oldest = commands.first().map(|of| of.job.since());
-        self.pulse.begin(commands.len(), oldest);
-        let (mut attempt, mut lock_all) = (1, false);
-        let error = loop {
-            let failure = match self.attempt(&commands, &claims, lock_all).await {
-                Ok(done) => {
-                    self.pulse.committed();
-                    return self.settle(commands, claims, done);
-                }
-                Err(failure) => failure,
-            };
-            let error = match failure {
-                Failure::LeaseGone => {
-                    lock_all = true;
-                    None
-                }
-                Failure::Abandoned => {
-                    claims.retain(|claim| claim.job.is_awaited());
-                    None
-                }
-                Failure::Passing(error) => Some(error),
-                Failure::Unknown(error) => {
-                    let unsafe_to_repeat = commands
-                        .extract_if(.., |of| !is_harmless_again(&of.job.work.command))
-                        .map(|command| command.job);
-                    queue::fail(unsafe_to_repeat.collect(), &error);
-                    Some(error)
-                }
-                Failure::Lasting(error) => break error,
-            };
-            if let Some(error) = error {
-                if attempt >= ATTEMPTS {
-                    break error;
-                }
-                tracing::warn!(%error, attempt, "the commit of transitions is tried again");
-                attempt = attempt.saturating_add(1);
-            }
-        };
-        self.pulse.failed();
-        queue::fail(commands.into_iter().map(|of| of.job).collect(), &error);
-        queue::fail(claims.into_iter().map(|of| of.job).collect(), &error);
-        tokio::time::sleep(REST).await;
-    }
-
-    async fn attempt(
-        &mut self,
-        commands: &[CommandJob],
-        claims: &[ClaimJob],
-        lock_all: bool,
-    ) -> Result<Done, Failure> {
-        let mut connection = self.connection.take().await.map_err(Failure::Lasting)?;
-        let sources = claims.first().map(|claim| {
-            let scope = &claim.job.work.scope;
-            self.supply.sources(scope, &self.holdings)
-        });
-        let plan = Plan {
-            commands: commands.iter().map(|of| &of.job.work).collect(),
-            claims: self.asked(claims),
-            sources: sources.unwrap_or_default(),
-            holdings: &self.holdings,
-            attempt_timeout: self.policy.attempt_timeout,
-            lock_all,
-        };
-        let is_awaited = |index: usize| {
-            let claim = claims.get(index);
-            claim.is_some_and(|claim| claim.job.is_awaited())
-        };
-        let done = transaction::run(&mut connection, plan, is_awaited);
-        match tokio::time::timeout(ANSWER_TIMEOUT, done).await {
-            Ok(done) => {
-                if matches!(done, Ok(_) | Err(Failure::LeaseGone | Failure::Abandoned)) {
-                    self.connection.put_back(connection);
-                }
-                done
-            }
-            Err(_) => Err(Failure::Lasting(StoreError::TimedOut(ANSWER_TIMEOUT))),
-        }
-    }
-
-    /// What each claim may get, by the number of leases that its holder has.
-    fn asked<'a>(&self, claims: &'a [ClaimJob]) -> Vec<Asked<'a>> {
-        let mut promised = std::collections::HashMap::new();
-        claims
-            .iter()
-            .map(|claim| {
-                let request = &claim.job.work;
-                let holder = &request.claim.holder;
-                let promised: &mut usize = promised
-                    .entry(holder)
-                    .or_insert_with(|| self.holdings.of_holder(holder));
-                let most = usize::from(request.max).min(MAX_LEASES.saturating_sub(*promised));
-                *promised = promised.saturating_add(most);
-                Asked { request, most }
-            })
-            .collect()
-    }
-
-    fn settle(&mut self, commands: Vec<CommandJob>, claims: Vec<ClaimJob>, done: Done) {
-        let Done {
-            outcomes,
-            taken,
-            changes,
-        } = done;
-        self.note(&changes);
-        for visited in taken.left {
-            self.supply.claimed(visited);
-        }
-        let now = Instant::now();
-        for (CommandJob { since, job }, outcome) in commands.into_iter().zip(outcomes).rev() {
-            match outcome {
-                Some(applied) => queue::answer(vec![job], vec![applied]),
-                None if now.duration_since(since) < LOCKED_LIMIT => {
-                    self.commands.push_front(CommandJob { since, job });
-                    self.commands_due = now.checked_add(LOCKED_PAUSE).unwrap_or(now);
-                }
-                None => {
-                    let id = job.work.target.id.get();
-                    tracing::warn!(id, "another session has the task locked");
-                    queue::refuse([job].into_iter(), &StoreError::Overloaded);
-                }
-            }
-        }
-        let mut waiting = Vec::new();
-        for (mut claim, got) in claims.into_iter().zip(taken.got) {
-            match got {
-                Some(got) => queue::answer(vec![claim.job], vec![got]),
-                None => {
-                    claim.was_tried = true;
-                    waiting.push(claim);
-                }
-            }
-        }
-        // Those who came first are served first.
-        self.claims.extend(waiting);
-        self.claims.sort_by_key(|claim| claim.number);
-    }
-}
-
-fn look_period() -> Duration {
-    Duration::from_millis(rand::rng().random_range(LOOK_MILLIS))
-}
-
-/// Whether a command may be applied again when it is unknown whether it was.
-fn is_harmless_again(command: &Command) -> bool {
-    match command {
-        Command::Heartbeat { .. }
-        | Command::Complete { .. }
-        | Command::Fail { retry: None, .. }
-        | Command::RecordFailures { .. }
-        | Command::LoseLease { .. }
-        | Command::Cancel(_) => true,
-        Command::Claim { .. }
-        | Command::Fail { retry: Some(_), .. }
-        | Command::Release(_)
-        | Command::Retry(_)
-        | Command::Step(_)
-        | Command::StepAt(..) => false,
     }
 }
