@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use kootask::task::attempt::{Actor, GRACE};
 use kootask::task::claim::ClaimRequest;
 use kootask::task::clock::Clock;
@@ -14,7 +14,7 @@ use kootask::task::life_cycle::{Command, Report};
 use kootask::task::repository::{ApplyError, TaskRepository};
 use kootask::task::retry::RetryPolicy;
 use kootask::task::scope::{Scope, Target};
-use kootask::task::{Task, TaskId, TaskStatus};
+use kootask::task::{Task, TaskId, TaskStatus, TaskType};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tokio::runtime::Handle;
@@ -387,6 +387,38 @@ impl<B: Backend> Model<'_, B> {
                 prop_assert_eq!(&found, before, "it changed by itself");
             }
             known.task = found;
+        }
+        if B::HAS_A_CLOCK {
+            return Ok(());
+        }
+        self.hear()
+    }
+
+    /// What the store tells of its work is so.
+    fn hear(&self) -> Result<(), TestCaseError> {
+        let before = self.clock.now();
+        let told = self.store.load().due;
+        let after = self.clock.now();
+        prop_assert_eq!(told.len(), TaskType::ALL.len());
+        for due in told {
+            let tasks = self.known.values().map(|known| &known.task);
+            let tasks = tasks.filter(|task| task.parameters.task_type() == due.task_type);
+            let ready_from = |task: &Task| match task.status {
+                TaskStatus::New => Some(task.id.created_at()),
+                TaskStatus::Waiting => task.due_at,
+                TaskStatus::Executing | TaskStatus::Success | TaskStatus::Failed => None,
+            };
+            let first = tasks.clone().filter_map(ready_from).min();
+            let age = |now: Timestamp| {
+                let age = first.map(|first| now.as_millisecond() - first.as_millisecond());
+                Duration::from_millis(age.unwrap_or(0).max(0).unsigned_abs())
+            };
+            prop_assert!(
+                (age(before)..=age(after)).contains(&due.oldest_age),
+                "{due:?}, {first:?}"
+            );
+            let held = tasks.filter(|task| task.status == TaskStatus::Executing);
+            prop_assert_eq!((due.leases, due.claims_waiting), (held.count(), 0));
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use kootask::task::repository::TaskRepository;
 use kootask::task::scope::Scope;
 
 use super::{Backend, contract};
-use crate::store::work::{claim, complete, fail, many, request, waiting};
+use crate::store::work::{claim, complete, fail, many, of, request, waiting};
 use crate::store::{MovedClock, NODE, apply, batch_import, create_new, transfer};
 use crate::support::until;
 
@@ -28,6 +28,11 @@ contract! {
 contract! {
     durable backends:
     what_waits_and_is_held_is_told_after_a_start,
+}
+
+contract! {
+    durable backends of one process:
+    the_oldest_of_many_tenants_is_told_after_a_start,
 }
 
 /// What is told of transfers and of imports, if anything is yet.
@@ -134,6 +139,24 @@ async fn what_waits_and_is_held_is_told_after_a_start(backend: &impl Backend) {
     let store = backend.open(&clock, NODE).await;
     until_told(&store, "one that waits and one that is held", |due| {
         due[0].oldest_age > Duration::ZERO && due[0].leases == 1
+    })
+    .await;
+}
+
+async fn the_oldest_of_many_tenants_is_told_after_a_start(backend: &impl Backend) {
+    let clock = MovedClock::new();
+    let store = backend.open(&clock, NODE).await;
+    // More than are read with one commit, and the oldest task is that of the last.
+    create_new(&store, of("z", transfer("source")), None).await;
+    clock.pass(SignedDuration::from_secs(100));
+    for number in 0..40 {
+        let tenant = format!("tenant-{number}");
+        create_new(&store, of(&tenant, transfer("source")), None).await;
+    }
+    store.close().await;
+    let store = backend.open(&clock, NODE).await;
+    until_told(&store, "the oldest", |due| {
+        due[0].oldest_age >= Duration::from_secs(100)
     })
     .await;
 }
