@@ -26,6 +26,10 @@ const CENSUS_PAUSE: Duration = Duration::from_millis(100);
 /// How often it is looked at least what there is to be executed, whether anybody wants it
 /// or not.
 const SURVEY: Duration = Duration::from_secs(5);
+/// Less often where it takes long, which grows with the tenants: no more than one part in
+/// this many of the time, but once in so long all the same.
+const SURVEY_PACE: u32 = 20;
+const SURVEY_LIMIT: Duration = Duration::from_mins(1);
 
 impl TransitionWriter {
     /// Does `work` with the connection, which is given up if it fails.
@@ -83,6 +87,7 @@ impl TransitionWriter {
         if Instant::now() < self.survey_due {
             return Ok(());
         }
+        let begun = Instant::now();
         let mut supply = std::mem::take(&mut self.supply);
         let surveyed = self.with_connection(async |connection| {
             if supply.is_older_than(SURVEY) {
@@ -94,7 +99,9 @@ impl TransitionWriter {
         self.supply = supply;
         self.leases = Some(surveyed?);
         let now = Instant::now();
-        self.survey_due = now.checked_add(SURVEY).unwrap_or(now);
+        let pause = begun.elapsed().saturating_mul(SURVEY_PACE);
+        let pause = pause.clamp(SURVEY, SURVEY_LIMIT);
+        self.survey_due = now.checked_add(pause).unwrap_or(now);
         Ok(())
     }
 
