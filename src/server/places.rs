@@ -88,6 +88,7 @@ impl Places {
         entry.connections = entry.connections.saturating_add(1);
         let peer = Peer {
             address,
+            name: address.to_string().into(),
             strangers_bodies: entry.strangers_bodies.share(STRANGERS_BODIES.by_connection),
             callers_bodies: self.callers_bodies.clone(),
             answers: entry.answers.share(ANSWERS.by_connection),

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -156,9 +156,9 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let started = Instant::now();
         let peer = request.extensions_mut().remove::<Arc<Peer>>();
-        let sender = peer
+        let forwarded = peer
             .as_ref()
-            .map(|peer| self.proxies.sender(peer.address, request.headers()));
+            .and_then(|peer| self.proxies.sender(peer.address, request.headers()));
         let context = Arc::new(RequestContext::new(
             request.headers(),
             peer,
@@ -170,7 +170,7 @@ where
         let log = RequestLog::begin(
             &request,
             Arc::clone(&context),
-            sender,
+            forwarded,
             self.observer.clone(),
             tracer.map(|tracer| tracer.begin(&request, &context)),
             started,
@@ -178,7 +178,7 @@ where
         let framed = framing::judge(request.headers());
         let answer = self.inner.call(request);
         Box::pin(async move {
-            let answer = async {
+            let answer = pin!(async {
                 if let Err(error) = framed {
                     return Ok(error.into_response());
                 }
@@ -187,7 +187,7 @@ where
                     peer.answers.has_room().await;
                 }
                 answer.await.map(|response| response.map(Body::new))
-            };
+            });
             let response = match in_time(&context, answer).await {
                 Ok(Ok(response)) => response,
                 Ok(Err(infallible)) => match infallible {},
@@ -199,8 +199,10 @@ where
 }
 
 /// What comes by the deadline, which a call may have moved meanwhile.
-async fn in_time<F: Future>(context: &RequestContext, answer: F) -> Result<F::Output, Elapsed> {
-    let mut answer = pin!(answer);
+async fn in_time<T>(
+    context: &RequestContext,
+    mut answer: Pin<&mut impl Future<Output = T>>,
+) -> Result<T, Elapsed> {
     loop {
         let deadline = context.deadline();
         match tokio::time::timeout_at(deadline, &mut answer).await {

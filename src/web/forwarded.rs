@@ -1,7 +1,6 @@
 //! Where a request came from before it came to a proxy, as that says: for the log
 //! alone. It decides nothing, for a proxy that is not set up well lets anybody say it.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -16,24 +15,6 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies(Option<Arc<[IpNet]>>);
 
-/// Who has sent a request, as far as it is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sender {
-    /// The other end of the connection.
-    Peer(SocketAddr),
-    /// Whom a trusted proxy has it from.
-    Forwarded(IpAddr),
-}
-
-impl fmt::Display for Sender {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Peer(address) => address.fmt(formatter),
-            Self::Forwarded(address) => address.fmt(formatter),
-        }
-    }
-}
-
 impl From<Arc<[IpNet]>> for TrustedProxies {
     fn from(networks: Arc<[IpNet]>) -> Self {
         Self((!networks.is_empty()).then_some(networks))
@@ -42,18 +23,18 @@ impl From<Arc<[IpNet]>> for TrustedProxies {
 
 impl TrustedProxies {
     /// Who has sent a request that `peer` has handed over: the right-most hop that is
-    /// no trusted proxy. Hops are those of `X-Forwarded-For` or, where there is none, of
-    /// `Forwarded` (RFC 7239).
+    /// no trusted proxy. `None`, if as far as it is known that is `peer` itself. Hops are
+    /// those of `X-Forwarded-For` or, where there is none, of `Forwarded` (RFC 7239).
     #[must_use]
-    pub fn sender(&self, peer: SocketAddr, headers: &HeaderMap) -> Sender {
-        let mut sender = Sender::Peer(peer);
+    pub fn sender(&self, peer: SocketAddr, headers: &HeaderMap) -> Option<IpAddr> {
         if !self.trust(peer.ip()) {
-            return sender;
+            return None;
         }
+        let mut sender = None;
         for hop in hops(headers) {
             // What is left of one that says nothing may be anybody's word.
             let Some(hop) = hop else { break };
-            sender = Sender::Forwarded(hop);
+            sender = Some(hop);
             if !self.trust(hop) {
                 break;
             }
@@ -152,7 +133,7 @@ mod tests {
             (name, value.parse().unwrap())
         });
         let sender = proxies().sender(peer.parse().unwrap(), &headers.collect());
-        sender.to_string()
+        sender.map_or_else(|| peer.to_owned(), |address| address.to_string())
     }
 
     #[test]

@@ -14,6 +14,8 @@ use super::budget::Budget;
 pub struct Peer {
     /// Its address: a client's or, where there is one, its proxy's.
     pub address: SocketAddr,
+    /// The same as text: every request of the connection logs it.
+    pub name: Box<str>,
     /// Bytes of bodies of which it is not known whose they are.
     pub strangers_bodies: Budget,
     /// Bytes of bodies of callers whose credential was believed.

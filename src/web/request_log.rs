@@ -1,7 +1,9 @@
 //! The one log line of a request, and with it the end of its span.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{Method, Request, StatusCode, Uri};
@@ -11,7 +13,6 @@ use tracing::field::{DisplayValue, display};
 
 use super::context::RequestContext;
 use super::error::ApiError;
-use super::forwarded::Sender;
 use super::observer::{Answered, RequestObserver};
 use super::request_span::RequestSpan;
 
@@ -21,7 +22,8 @@ use super::request_span::RequestSpan;
 /// Never a query, a header or a body: they can hold credentials.
 pub(super) struct RequestLog {
     context: Arc<RequestContext>,
-    sender: Option<Sender>,
+    /// Whom a proxy has the request from.
+    forwarded: Option<IpAddr>,
     observer: Option<Arc<dyn RequestObserver>>,
     span: Option<RequestSpan>,
     method: Method,
@@ -38,7 +40,7 @@ macro_rules! line {
             tracing::Level::$level,
             trace_id = $log.context.trace_id().as_str(),
             otel_trace_id = $log.otel_trace_id(),
-            peer = $log.peer(),
+            peer = $log.peer().as_deref(),
             user = $log.context.user_id(),
             tenant = $log.context.tenant_id(),
             credential = $log.context.credential(),
@@ -55,14 +57,14 @@ impl RequestLog {
     pub(super) fn begin<B>(
         request: &Request<B>,
         context: Arc<RequestContext>,
-        sender: Option<Sender>,
+        forwarded: Option<IpAddr>,
         observer: Option<Arc<dyn RequestObserver>>,
         span: Option<RequestSpan>,
         started: Instant,
     ) -> Self {
         Self {
             context,
-            sender,
+            forwarded,
             observer,
             span,
             method: request.method().clone(),
@@ -104,8 +106,12 @@ impl RequestLog {
         self.span.as_ref().map(|span| display(span.trace_id()))
     }
 
-    fn peer(&self) -> Option<DisplayValue<Sender>> {
-        self.sender.map(display)
+    /// Who has sent it, as far as it is known.
+    fn peer(&self) -> Option<Cow<'_, str>> {
+        match self.forwarded {
+            Some(address) => Some(Cow::Owned(address.to_string())),
+            None => self.context.peer().map(|peer| Cow::Borrowed(&*peer.name)),
+        }
     }
 
     /// Milliseconds, to the microsecond.

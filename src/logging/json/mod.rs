@@ -7,16 +7,20 @@ mod text;
 
 use std::fmt::{self, Write};
 
+use jiff::Timestamp;
+use jiff::fmt::StdFmtWrite;
+use jiff::fmt::temporal::DateTimePrinter;
 use tracing::span::Record;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use self::fields::Fields;
 
+/// RFC 3339, to the microsecond; faster than what the subscriber would write.
+const TIME: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 /// What ends a line that was cut. In the value that was cut stands [`text::ELLIPSIS`].
 const TRUNCATED: &str = ",\"truncated\":true";
 
@@ -42,7 +46,8 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         writer.write_str("{\"timestamp\":\"")?;
-        SystemTime.format_time(&mut writer)?;
+        TIME.print_timestamp(&Timestamp::now(), StdFmtWrite(&mut writer))
+            .map_err(|_| fmt::Error)?;
         writer.write_str("\",\"level\":\"")?;
         writer.write_str(event.metadata().level().as_str())?;
         // A target is a path of Rust's, or a text of ours.

@@ -15,6 +15,7 @@ pub(in crate::server) fn connection() -> (Arc<Clock>, Arc<Connection>) {
     let budget = Budget::new(1000);
     let peer = Peer {
         address: ([127, 0, 0, 1], 4711).into(),
+        name: "127.0.0.1:4711".into(),
         strangers_bodies: budget.clone(),
         callers_bodies: budget.clone(),
         answers: budget.share(1000),

@@ -12,7 +12,7 @@ use super::work::{Outcomes, Writes};
 use super::{standing, transition};
 use crate::store::dispatch::{Dispatch, DueRetry, Moved, Storage, Waiters};
 use crate::store::row::{self, Code, NewRow};
-use crate::task::idempotency::{Digest, Idempotency};
+use crate::task::idempotency::Digest;
 use crate::task::life_cycle::Command;
 use crate::task::repository::{ApplyError, Created};
 use crate::task::scope::{Scope, Target};
@@ -31,6 +31,12 @@ const INSERT_FURTHER_KEY: &str =
 const KNOWN_KEY: &str = "SELECT body_digest FROM idempotency WHERE task_id = ?1 AND key_digest = ?2
      UNION ALL
      SELECT body_digest FROM further_key WHERE task_id = ?1 AND key_digest = ?2";
+
+/// A key, and its fingerprint in the index.
+struct PrintedKey {
+    key: Digest,
+    fingerprint: u64,
+}
 
 /// The writes of one transaction.
 pub(super) struct Batch<'a> {
@@ -108,25 +114,30 @@ impl<'a> Batch<'a> {
 
     fn create(&mut self, new: &NewRow) -> Result<Created, DatabaseError> {
         if let Some(idempotency) = &new.idempotency {
-            if let Some((first, body)) = self.first_use(idempotency)? {
+            let keys: Vec<PrintedKey> = idempotency.keys().map(|key| self.print(key)).collect();
+            if let Some((first, body)) = self.first_use(&keys)? {
                 let created = Created::of_existing(idempotency, first, body);
                 if matches!(created, Created::Existing(_)) {
-                    self.remember_further(first, idempotency)?;
+                    self.remember_further(first, &keys, &idempotency.body)?;
                 }
                 return Ok(created);
             }
-            self.insert_key(new.id, idempotency)?;
+            self.insert_keys(new.id, &keys, &idempotency.body)?;
         }
         self.insert_task(new.id, &new.task)?;
         Ok(Created::New(new.id))
     }
 
+    fn print(&self, key: Digest) -> PrintedKey {
+        PrintedKey {
+            fingerprint: self.fingerprints.of(&[], &key),
+            key,
+        }
+    }
+
     /// The unexpired task that one of the keys stands for, and its body.
-    fn first_use(
-        &self,
-        idempotency: &Idempotency,
-    ) -> Result<Option<(TaskId, Digest)>, DatabaseError> {
-        for key in idempotency.keys() {
+    fn first_use(&self, keys: &[PrintedKey]) -> Result<Option<(TaskId, Digest)>, DatabaseError> {
+        for key in keys {
             let known = self.meaning(key)?;
             if known.is_some() {
                 return Ok(known);
@@ -136,12 +147,14 @@ impl<'a> Batch<'a> {
     }
 
     /// The unexpired task that this key stands for, and its body.
-    fn meaning(&self, key: Digest) -> Result<Option<(TaskId, Digest)>, DatabaseError> {
-        if let Some(first) = self.own_keys.get(&key) {
+    fn meaning(
+        &self,
+        PrintedKey { key, fingerprint }: &PrintedKey,
+    ) -> Result<Option<(TaskId, Digest)>, DatabaseError> {
+        if let Some(first) = self.own_keys.get(key) {
             return Ok(Some(*first));
         }
-        let fingerprint = self.fingerprints.of(&[], &key);
-        for task_id in self.keys.find(self.connection, fingerprint)? {
+        for task_id in self.keys.find(self.connection, *fingerprint)? {
             if task_id < self.first_kept {
                 continue;
             }
@@ -159,35 +172,43 @@ impl<'a> Batch<'a> {
         Ok(None)
     }
 
-    fn insert_key(&mut self, id: TaskId, idempotency: &Idempotency) -> Result<(), DatabaseError> {
-        let Idempotency { key, body, .. } = idempotency;
-        self.insert_key.execute(params![id.get(), key, body])?;
-        self.remember(id, *key, *body);
-        self.remember_further(id, idempotency)
+    /// Lets the keys, of which none stands for anything, stand for a new task.
+    fn insert_keys(
+        &mut self,
+        id: TaskId,
+        keys: &[PrintedKey],
+        body: &Digest,
+    ) -> Result<(), DatabaseError> {
+        let Some((first, further)) = keys.split_first() else {
+            return Ok(());
+        };
+        self.insert_key
+            .execute(params![id.get(), first.key, body])?;
+        self.remember(id, first, body);
+        self.remember_further(id, further, body)
     }
 
     /// Lets those keys stand for the task that stand for nothing yet.
     fn remember_further(
         &mut self,
         id: TaskId,
-        idempotency: &Idempotency,
+        keys: &[PrintedKey],
+        body: &Digest,
     ) -> Result<(), DatabaseError> {
-        let body = idempotency.body;
-        for key in idempotency.keys() {
+        for key in keys {
             if self.meaning(key)?.is_none() {
                 self.connection
                     .prepare_cached(INSERT_FURTHER_KEY)?
-                    .execute(params![id.get(), key, body])?;
+                    .execute(params![id.get(), key.key, body])?;
                 self.remember(id, key, body);
             }
         }
         Ok(())
     }
 
-    fn remember(&mut self, id: TaskId, key: Digest, body: Digest) {
-        self.own_keys.insert(key, (id, body));
-        let fingerprint = self.fingerprints.of(&[], &key);
-        self.key_entries.push((fingerprint, id.get()));
+    fn remember(&mut self, id: TaskId, key: &PrintedKey, body: &Digest) {
+        self.own_keys.insert(key.key, (id, *body));
+        self.key_entries.push((key.fingerprint, id.get()));
     }
 
     fn insert_task(&mut self, id: TaskId, task: &NewTask) -> Result<(), DatabaseError> {
