@@ -56,7 +56,7 @@ impl Place {
     }
 }
 
-/// The contenders, in the order in which each round measures them; the last one is
+/// The contenders, in the order in which a round measures them; beside the one on SQLite
 /// `before`, another build of the program.
 pub(crate) fn contenders(before: Option<PathBuf>) -> Vec<Contender> {
     let before = before.map(|program| Contender {
@@ -66,7 +66,10 @@ pub(crate) fn contenders(before: Option<PathBuf>) -> Vec<Contender> {
         start: Box::new(move |place| Ok(service(&program, place.listen, &place.sqlite()))),
     });
     let mut contenders = contenders_of_this_build();
-    contenders.extend(before);
+    let beside = contenders.iter().position(|of| of.key == SQLITE);
+    if let Some(before) = before {
+        contenders.insert(beside.map_or(0, |of| of + 1), before);
+    }
     contenders
 }
 

@@ -295,7 +295,8 @@ impl Load {
             };
             connection.filled += read;
             let received = &connection.received[..connection.filled];
-            if let Some(length) = response_length(received)? {
+            let length = response_length(received).map_err(|error| error.to_string())?;
+            if let Some(length) = length {
                 if received.len() > length {
                     return Err("more than one response to a request".into());
                 }
@@ -366,7 +367,9 @@ fn micros(latency: Duration) -> u64 {
 ///
 /// Just as much of HTTP as the create call's answers need: a head, and a body
 /// whose length the head gives.
-fn response_length(received: &[u8]) -> Result<Option<usize>, Box<dyn Error>> {
+pub(crate) fn response_length(
+    received: &[u8],
+) -> Result<Option<usize>, Box<dyn Error + Send + Sync>> {
     const NAME: &[u8] = b"content-length:";
 
     let mut content_length = None;

@@ -1,7 +1,7 @@
 //! How fast the create call is, beside the framework's limit.
 //!
 //! One run measures every [contender](contender::contenders) in turn, round
-//! after round, under a closed loop of 64 and of 256 keep-alive connections over
+//! after round, forwards and backwards, under a closed loop of 64 and of 256 keep-alive connections over
 //! loopback, so that all of them meet the machine in the same state. Each server
 //! and the load have a process of their own. What counts is the ratio to the
 //! bare axum server of the same run; absolute figures belong to the machine.
@@ -236,9 +236,10 @@ fn series(
     }
 
     let mut windows: Vec<Vec<_>> = contenders.iter().map(|_| Vec::new()).collect();
+    let mut order: Vec<usize> = (0..contenders.len()).collect();
     for round in 1..=settings.rounds {
-        for ((contender, server), windows) in contenders.iter().zip(&mut servers).zip(&mut windows)
-        {
+        for &index in &order {
+            let (contender, server) = (&contenders[index], &mut servers[index]);
             let plan = Plan {
                 server: server.address,
                 connections,
@@ -252,8 +253,10 @@ fn series(
                     contender.key, contender.name
                 )
             })?;
-            windows.push(window);
+            windows[index].push(window);
         }
+        // What one leaves behind, the next has to bear: not always the same.
+        order.reverse();
     }
 
     let mut measured = Vec::new();

@@ -1,11 +1,9 @@
-//! What a claim costs among tasks that have ended, and while a snapshot is held; what
-//! workers cost those who create.
+//! What a claim costs among tasks that have ended, and while a snapshot is held.
 
 use std::error::Error;
-use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,12 +11,8 @@ use hdrhistogram::Histogram;
 use kootask::auth::stand_in::TENANT;
 
 use crate::client::Client;
-use crate::load::Plan;
 use crate::postgres::PostgresServer;
-use crate::process;
-use crate::request::Credential;
-use crate::workers::{self, Counts};
-use crate::{Settings, start};
+use crate::start;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -172,80 +166,6 @@ pub(crate) fn under_snapshot(
     );
     println!("{:>56.2} × at the median", ratio(&last, &first));
     Ok(())
-}
-
-/// Prints the p99 of creates alone and while workers drain what is created.
-pub(crate) fn while_drained(
-    directory: &Path,
-    database: &PostgresServer,
-    settings: Settings,
-) -> Result<()> {
-    const CREATORS: usize = 16;
-    const WORKERS: usize = 4;
-    for store in ["SQLite", "PostgreSQL"] {
-        let folder = directory.join(format!("drained-{store}"));
-        std::fs::create_dir(&folder)?;
-        let own = database.database();
-        let mut server = start(&folder, store, &own)?;
-        let plan = Plan {
-            server: server.address,
-            connections: CREATORS,
-            credential: Credential::Bearer,
-            warm_up: settings.warm_up,
-            window: settings.window,
-        };
-        let mut ratios = Vec::new();
-        for _ in 0..settings.rounds {
-            let alone = process::measure(&mut server, &plan)?.outcome;
-            let drain = Drain::start(server.address, WORKERS);
-            let beside = process::measure(&mut server, &plan)?.outcome;
-            let drained = drain.end()?;
-            println!(
-                "{store}: create alone p99 {:.2} ms at {:.0}/s; while {WORKERS} workers drain p99 \
-                 {:.2} ms at {:.0}/s, {drained} tasks drained",
-                alone.p99_us as f64 / 1e3,
-                alone.requests as f64 / alone.seconds,
-                beside.p99_us as f64 / 1e3,
-                beside.requests as f64 / beside.seconds,
-            );
-            ratios.push(beside.p99_us as f64 / alone.p99_us as f64);
-        }
-        ratios.sort_by(f64::total_cmp);
-        println!("{:>56.2} × create's p99", ratios[ratios.len() / 2]);
-        server.stop()?;
-    }
-    Ok(())
-}
-
-/// Workers that claim and complete until they are ended.
-struct Drain {
-    counts: Arc<Counts>,
-    threads: Vec<thread::JoinHandle<std::result::Result<(), String>>>,
-}
-
-impl Drain {
-    fn start(server: SocketAddr, workers: usize) -> Self {
-        let counts = Arc::<Counts>::default();
-        let threads = (0..workers).map(|_| {
-            let counts = Arc::clone(&counts);
-            thread::spawn(move || {
-                workers::worker(server, 100, &counts).map_err(|error| error.to_string())
-            })
-        });
-        Self {
-            threads: threads.collect(),
-            counts,
-        }
-    }
-
-    /// How many tasks they have done.
-    fn end(self) -> Result<u64> {
-        self.counts.end();
-        for thread in self.threads {
-            thread.join().map_err(|_| "a thread panicked")??;
-        }
-        Ok(self.counts.completed())
-    }
 }
 
 fn times() -> Result<Histogram<u64>> {

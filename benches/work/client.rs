@@ -14,7 +14,7 @@ use crate::bare::CREATE_PATH;
 /// Longer than any claim waits.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Where the calls of workers are.
-const WORKER: &str = "/kootask/v1/worker";
+pub(crate) const WORKER: &str = "/kootask/v1/worker";
 
 pub(crate) struct Client {
     stream: BufReader<TcpStream>,

@@ -31,7 +31,9 @@ mod claims;
 mod client;
 #[path = "../../tests/support/command.rs"]
 mod command;
+mod connection;
 mod cpu;
+mod drained;
 #[allow(dead_code, reason = "it is the create bench's")]
 #[path = "../create/load.rs"]
 mod load;
@@ -104,8 +106,8 @@ struct Settings {
     warm_up: Duration,
     window: Duration,
     rounds: usize,
-    /// Tasks that are waited for.
-    waits: usize,
+    /// Tasks that are waited for at the same instance, and at another.
+    waits: [usize; 2],
     claims: Amounts,
 }
 
@@ -119,7 +121,7 @@ fn settings(arguments: &[String]) -> Result<Settings, Box<dyn Error>> {
             warm_up: Duration::from_millis(200),
             window: Duration::from_millis(300),
             rounds: 1,
-            waits: 20,
+            waits: [20, 2],
             claims: Amounts {
                 ended: [100, 1000],
                 claims: 10,
@@ -130,7 +132,7 @@ fn settings(arguments: &[String]) -> Result<Settings, Box<dyn Error>> {
             warm_up: Duration::from_secs(1),
             window: Duration::from_secs_f64(number("KOOTASK_BENCH_SECONDS", 4.0)?),
             rounds: number("KOOTASK_BENCH_ROUNDS", 3.0)? as usize,
-            waits: 500,
+            waits: [500, 100],
             claims: Amounts {
                 ended: [10_000, 10_000_000],
                 claims: 2000,
@@ -197,7 +199,8 @@ fn bench(settings: Settings) -> Result<(), Box<dyn Error>> {
                 std::fs::create_dir(&folder)?;
                 let databases = database.database();
                 let server = start(&folder, store, &databases)?;
-                let window = workers::measure(&server, workers, batch, settings)?;
+                let window = workers::measure(&server, workers, batch, settings)
+                    .map_err(|error| error.to_string())?;
                 server.stop()?;
                 window.print(&format!("{store}, {workers} workers claiming {batch}"));
                 println!("{:>56.2} × the plain loop", window.rate() / plain.rate());
@@ -205,13 +208,10 @@ fn bench(settings: Settings) -> Result<(), Box<dyn Error>> {
         }
     }
     println!();
-    claims::while_drained(directory.path(), &database, settings)?;
+    drained::measure(directory.path(), &database, settings).map_err(|error| error.to_string())?;
     claims::among_ended(directory.path(), &database, settings.claims)?;
     claims::under_snapshot(directory.path(), &database, settings.claims)?;
-    println!(
-        "\nfrom a create's answer to the waiting claim's, of {} tasks",
-        settings.waits
-    );
+    println!("\nfrom a create's answer to the waiting claim's");
     for (name, store, across) in [
         ("SQLite", "SQLite", false),
         ("PostgreSQL", "PostgreSQL", false),
@@ -228,7 +228,8 @@ fn bench(settings: Settings) -> Result<(), Box<dyn Error>> {
             false => None,
         };
         let claims_at = other.as_ref().map_or(server.address, |other| other.address);
-        waiting::measure(name, server.address, claims_at, settings.waits)?;
+        let tasks = settings.waits[usize::from(across)];
+        waiting::measure(name, server.address, claims_at, tasks)?;
         server.stop()?;
         other.map_or(Ok(()), Server::stop)?;
     }

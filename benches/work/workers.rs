@@ -1,14 +1,20 @@
-//! Creators and workers in a closed loop.
+//! Creators and workers, on connections of their own, in one process: as those of the
+//! plain loop are.
 
 use std::error::Error;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::client::Client;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+use crate::connection::Connection;
 use crate::process::Server;
 use crate::{BACKLOG, Settings, Window, cpu};
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Connections that create.
 const CREATORS: usize = 16;
@@ -17,7 +23,7 @@ const REST: Duration = Duration::from_millis(1);
 
 /// What creators and workers have done, and whether they are to end.
 #[derive(Default)]
-pub(crate) struct Counts {
+struct Counts {
     created: AtomicU64,
     completed: AtomicU64,
     over: AtomicBool,
@@ -28,13 +34,7 @@ impl Counts {
         self.over.load(Ordering::Relaxed)
     }
 
-    /// Has creators and workers end.
-    pub(crate) fn end(&self) {
-        self.over.store(true, Ordering::Relaxed);
-    }
-
-    /// How many tasks were completed.
-    pub(crate) fn completed(&self) -> u64 {
+    fn completed(&self) -> u64 {
         self.completed.load(Ordering::Relaxed)
     }
 
@@ -45,41 +45,76 @@ impl Counts {
     }
 }
 
+/// Connections at work until they are ended.
+pub(crate) struct Loops {
+    runtime: Runtime,
+    counts: Arc<Counts>,
+    running: JoinSet<Result<()>>,
+}
+
+impl Loops {
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            runtime: tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?,
+            counts: Arc::default(),
+            running: JoinSet::new(),
+        })
+    }
+
+    fn create(&mut self, server: SocketAddr) {
+        for _ in 0..CREATORS {
+            let create = creating(server, Arc::clone(&self.counts));
+            self.running.spawn_on(create, self.runtime.handle());
+        }
+    }
+
+    /// So many workers claim so many tasks at a time, and complete them one by one.
+    pub(crate) fn work(&mut self, server: SocketAddr, workers: usize, batch: usize) {
+        for _ in 0..workers {
+            let work = working(server, batch, Arc::clone(&self.counts));
+            self.running.spawn_on(work, self.runtime.handle());
+        }
+    }
+
+    /// Ends them; how many tasks were completed.
+    pub(crate) fn end(mut self) -> Result<u64> {
+        self.counts.over.store(true, Ordering::Relaxed);
+        self.runtime.block_on(async {
+            while let Some(ended) = self.running.join_next().await {
+                ended??;
+            }
+            Ok(self.counts.completed())
+        })
+    }
+}
+
 /// Tasks that get done in a window, by so many workers claiming so many at a time.
 pub(crate) fn measure(
     server: &Server,
     workers: usize,
     batch: usize,
     settings: Settings,
-) -> Result<Window, Box<dyn Error>> {
-    let (counts, address) = (Counts::default(), server.address);
-    thread::scope(|scope| {
-        let create = || creator(address, &counts).map_err(|error| error.to_string());
-        let work = || worker(address, batch, &counts).map_err(|error| error.to_string());
-        let creators = (0..CREATORS).map(|_| scope.spawn(create));
-        let threads: Vec<_> = creators
-            .chain((0..workers).map(|_| scope.spawn(work)))
-            .collect();
-        thread::sleep(settings.warm_up);
-        let (begun, before) = (Instant::now(), counts.completed());
-        let cpu_before = (server_cpu(), cpu::of_all("postgres"));
-        thread::sleep(settings.window);
-        let tasks = counts.completed() - before;
-        let window = Window {
-            tasks,
-            seconds: begun.elapsed().as_secs_f64(),
-            server_cpu: server_cpu().saturating_sub(cpu_before.0),
-            database_cpu: cpu::of_all("postgres").saturating_sub(cpu_before.1),
-        };
-        counts.end();
-        for thread in threads {
-            thread.join().map_err(|_| "a thread panicked")??;
-        }
-        if window.tasks == 0 {
-            return Err("not one task was done within the window".into());
-        }
-        Ok(window)
-    })
+) -> Result<Window> {
+    let mut loops = Loops::new()?;
+    loops.create(server.address);
+    loops.work(server.address, workers, batch);
+    std::thread::sleep(settings.warm_up);
+    let (begun, before) = (Instant::now(), loops.counts.completed());
+    let cpu_before = (server_cpu(), cpu::of_all("postgres"));
+    std::thread::sleep(settings.window);
+    let window = Window {
+        tasks: loops.counts.completed() - before,
+        seconds: begun.elapsed().as_secs_f64(),
+        server_cpu: server_cpu().saturating_sub(cpu_before.0),
+        database_cpu: cpu::of_all("postgres").saturating_sub(cpu_before.1),
+    };
+    loops.end()?;
+    if window.tasks == 0 {
+        return Err("not one task was done within the window".into());
+    }
+    Ok(window)
 }
 
 /// There is one server at a time.
@@ -87,29 +122,24 @@ fn server_cpu() -> Duration {
     cpu::of_all("kootask")
 }
 
-fn creator(server: SocketAddr, counts: &Counts) -> Result<(), Box<dyn Error>> {
-    let mut client = Client::connect(server)?;
+async fn creating(server: SocketAddr, counts: Arc<Counts>) -> Result<()> {
+    let mut connection = Connection::connect(server).await?;
     while !counts.is_over() {
         if counts.backlog() > BACKLOG {
-            thread::sleep(REST);
+            tokio::time::sleep(REST).await;
         } else {
-            client.create()?;
+            connection.create().await?;
             counts.created.fetch_add(1, Ordering::Relaxed);
         }
     }
     Ok(())
 }
 
-/// Claims so many at a time and completes one by one, until it is to end.
-pub(crate) fn worker(
-    server: SocketAddr,
-    batch: usize,
-    counts: &Counts,
-) -> Result<(), Box<dyn Error>> {
-    let mut client = Client::connect(server)?;
+async fn working(server: SocketAddr, batch: usize, counts: Arc<Counts>) -> Result<()> {
+    let mut connection = Connection::connect(server).await?;
     while !counts.is_over() {
-        for (id, fence) in client.claim(batch, 1)? {
-            client.complete(&id, fence)?;
+        for (id, fence) in connection.claim(batch).await? {
+            connection.complete(id, fence).await?;
             counts.completed.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -21,7 +21,8 @@ use crate::web::cors::Cors;
 use crate::web::envelope::EnvelopeLayer;
 use crate::web::error::ApiError;
 
-/// A service that answers every request of this body type.
+/// A service that answers every request of this body type. It is always ready: none of
+/// its layers holds a request up before it is called.
 pub trait HttpService<B>:
     Service<Request<B>, Response = Response, Error = Infallible, Future: Send>
     + Clone

@@ -83,6 +83,11 @@ use crate::web::error::ApiError;
 /// ```
 #[derive(Clone)]
 pub struct AuthLayer {
+    gate: Arc<Gate>,
+}
+
+/// What each request shares: one count to it is cheaper than one to each.
+struct Gate {
     authenticator: Arc<Authenticator>,
     limiter: Arc<Limiter>,
 }
@@ -90,10 +95,12 @@ pub struct AuthLayer {
 impl AuthLayer {
     /// A layer that asks `authenticator`, then `limiter`.
     #[must_use]
-    pub const fn new(authenticator: Arc<Authenticator>, limiter: Arc<Limiter>) -> Self {
+    pub fn new(authenticator: Arc<Authenticator>, limiter: Arc<Limiter>) -> Self {
         Self {
-            authenticator,
-            limiter,
+            gate: Arc::new(Gate {
+                authenticator,
+                limiter,
+            }),
         }
     }
 }
@@ -103,8 +110,7 @@ impl<S> Layer<S> for AuthLayer {
 
     fn layer(&self, inner: S) -> Auth<S> {
         Auth {
-            authenticator: Arc::clone(&self.authenticator),
-            limiter: Arc::clone(&self.limiter),
+            gate: Arc::clone(&self.gate),
             inner,
         }
     }
@@ -113,8 +119,7 @@ impl<S> Layer<S> for AuthLayer {
 /// Admits authenticated requests to the service inside.
 #[derive(Clone)]
 pub struct Auth<S> {
-    authenticator: Arc<Authenticator>,
-    limiter: Arc<Limiter>,
+    gate: Arc<Gate>,
     inner: S,
 }
 
@@ -132,15 +137,17 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let authenticator = Arc::clone(&self.authenticator);
-        let limiter = Arc::clone(&self.limiter);
+        let gate = Arc::clone(&self.gate);
         // The instance that was polled ready is the one that must be called.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
             let admitted = async {
-                let (request, credential) = authenticate(&authenticator, request).await?;
-                let admission = limiter.admit(request.method(), credential.as_ref()).await?;
+                let (request, credential) = authenticate(&gate.authenticator, request).await?;
+                let admission = gate
+                    .limiter
+                    .admit(request.method(), credential.as_ref())
+                    .await?;
                 Ok::<_, ApiError>((request, admission))
             };
             match admitted.await {

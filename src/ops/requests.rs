@@ -98,7 +98,8 @@ impl RequestMetrics {
         }
     }
 
-    fn duration_of(&self, method: &Method, path: &str, status: StatusCode) -> Histogram {
+    /// Counts a request that took so many seconds.
+    fn observe(&self, method: &Method, path: &str, status: StatusCode, took: f64) {
         let route = self.routes.find(path).unwrap_or(&self.unmatched);
         let known = METHODS.iter().position(|known| known == method);
         let make = || {
@@ -112,9 +113,10 @@ impl RequestMetrics {
             let number = STATUSES.iter().position(|number| status == *number)?;
             route.prepared.get(known)?.get(number)
         });
+        // Not a clone of the prepared one: all cores would count it up and down.
         match prepared {
-            Some(prepared) => prepared.get_or_init(make).clone(),
-            None => make(),
+            Some(prepared) => prepared.get_or_init(make).observe(took),
+            None => make().observe(took),
         }
     }
 }
@@ -122,8 +124,7 @@ impl RequestMetrics {
 impl RequestObserver for RequestMetrics {
     fn answered(&self, answered: &Answered<'_>) {
         let took = answered.took.as_secs_f64();
-        self.duration_of(answered.method, answered.path, answered.status)
-            .observe(took);
+        self.observe(answered.method, answered.path, answered.status, took);
         if let Some(error) = answered.error {
             let reason = error.name();
             self.refused.get_or_create(&ReasonLabel { reason }).inc();

@@ -1,7 +1,7 @@
 //! All connections of a listener, and the end of each.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,10 +19,22 @@ const POLITE_ROUNDS: usize = 4;
 /// The rounds in which the first request of a connection may still come.
 const FIRST_REQUEST_ROUNDS: usize = 20;
 
+/// Whether the listener goes on or is about to stop.
+#[derive(Debug, Default)]
+pub(super) struct Phase(AtomicBool);
+
+impl Phase {
+    /// Whether the last answers are being given: each ends its connection.
+    pub(super) fn is_draining(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// The connections there are.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     clock: Arc<Clock>,
+    phase: Arc<Phase>,
     entries: Mutex<HashMap<u64, Arc<Connection>>>,
     next: AtomicU64,
 }
@@ -30,8 +42,8 @@ pub(super) struct Connections {
 impl Connections {
     /// A connection begins; it counts among these as long as its entry is kept.
     pub(super) fn begin(&self, peer: Peer) -> Entry<'_> {
-        let connection = Connection::new(Arc::new(peer), Arc::clone(&self.clock));
-        let connection = Arc::new(connection);
+        let (clock, phase) = (Arc::clone(&self.clock), Arc::clone(&self.phase));
+        let connection = Arc::new(Connection::new(Arc::new(peer), clock, phase));
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.entries().insert(number, Arc::clone(&connection));
         Entry {
@@ -39,6 +51,11 @@ impl Connections {
             number,
             connection,
         }
+    }
+
+    /// From now on each answer ends its connection.
+    pub(super) fn begin_draining(&self) {
+        self.phase.0.store(true, Ordering::Relaxed);
     }
 
     /// Lets a tick pass and ends those for which it is time.

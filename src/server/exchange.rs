@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
@@ -12,10 +12,8 @@ use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
-use tower::ServiceExt;
 
 use super::connection::{Connection, InFlight, Verdict};
-use super::listener::Phase;
 use crate::app::HttpService;
 use crate::web::budget::Taken;
 use crate::web::peer::Reset;
@@ -24,12 +22,14 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// Has a request of this connection answered. It is in flight from now on, before
 /// the first poll: the connection may be read on before that.
+///
+/// The service is the connection's. A clone for each request would have all cores
+/// count the references to what the clones share.
 pub(super) fn exchange<S: HttpService<RequestBody>>(
-    service: S,
+    service: &Mutex<S>,
     connection: Arc<Connection>,
-    phase: Arc<Phase>,
     request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<Answer>, Infallible>> + Send {
+) -> impl Future<Output = Result<Response<Answer>, Infallible>> + Send + use<S> {
     let http2 = request.version() == Version::HTTP_2;
     let in_flight = connection.begin_request(http2, http_body::Body::is_end_stream(request.body()));
     let mut request = request.map(|inner| RequestBody {
@@ -39,18 +39,22 @@ pub(super) fn exchange<S: HttpService<RequestBody>>(
     request
         .extensions_mut()
         .insert(Arc::clone(&connection.peer));
+    let response = {
+        let mut service = service.lock().unwrap_or_else(PoisonError::into_inner);
+        service.call(request)
+    };
     async move {
-        let mut response = service.oneshot(request).await?;
+        let mut response = response.await?;
         if response.extensions_mut().remove::<Reset>().is_some() {
             connection.reset();
             // The connection is dropped, and this with it.
             std::future::pending::<()>().await;
         }
-        if phase.is_draining() && http2 {
+        if http2 && connection.is_draining() {
             connection.decide(Verdict::Finish);
         }
         // What comes of a body after its answer could be taken for a request.
-        if !http2 && (connection.has_unread_body() || phase.is_draining()) {
+        if !http2 && (connection.has_unread_body() || connection.is_draining()) {
             response.headers_mut().insert(CONNECTION, CLOSE);
         }
         Ok(response.map(|body| Answer::new(body, in_flight)))

@@ -3,8 +3,8 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -60,17 +60,6 @@ pub(super) struct Listener {
     tls: Option<Acceptor>,
 }
 
-/// Whether the listener goes on or is about to stop.
-#[derive(Debug, Default)]
-pub(super) struct Phase(AtomicBool);
-
-impl Phase {
-    /// Whether the last answers are being given: each ends its connection.
-    pub(super) fn is_draining(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 /// Spawns the requests of HTTP/2.
 #[derive(Debug, Clone)]
 struct Spawn(TaskTracker);
@@ -83,7 +72,6 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Spawn {
 
 /// What a listener's connections share.
 struct Shared {
-    phase: Arc<Phase>,
     places: Arc<Places>,
     refusals: Refusals,
     tasks: TaskTracker,
@@ -162,7 +150,7 @@ impl Listener {
                 () = &mut serving => {}
                 () = stop => {}
             }
-            shared.phase.0.store(true, Ordering::Relaxed);
+            shared.connections.begin_draining();
             tokio::select! {
                 () = &mut serving => {}
                 () = tokio::time::sleep(self.timing.drain_delay) => {}
@@ -190,7 +178,6 @@ impl Shared {
     ) -> Self {
         let tasks = TaskTracker::new();
         Self {
-            phase: Arc::default(),
             places,
             refusals: Refusals::new(tasks.clone(), refused),
             protocols: protocols(Spawn(tasks.clone())),
@@ -283,14 +270,8 @@ impl Shared {
         I: AsyncRead + AsyncWrite + Abort + Send + Unpin + 'static,
         S: HttpService<RequestBody>,
     {
-        let service = service_fn(|request| {
-            exchange(
-                service.clone(),
-                Arc::clone(connection),
-                Arc::clone(&self.phase),
-                request,
-            )
-        });
+        let service = Mutex::new(service);
+        let service = service_fn(|request| exchange(&service, Arc::clone(connection), request));
         let stream = TokioIo::new(Stream::new(stream, Arc::clone(connection)));
         let mut http = pin!(self.protocols.serve_connection(stream, service));
         let mut finishing = false;

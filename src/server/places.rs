@@ -26,6 +26,9 @@ const STRANGERS_BODIES: Held = Held {
 };
 /// Bodies of callers whose credential was believed, in all.
 const CALLERS_BODIES: usize = 128 * MIB;
+/// What each connection may have waiting of its answers without any other count than
+/// its own: most leave at once. With every place taken that is as much again.
+const FREE_ANSWERS: usize = 4 * 1024;
 /// Answers. Beyond it no further request is begun.
 const ANSWERS: Held = Held {
     in_all: 64 * MIB,
@@ -91,7 +94,9 @@ impl Places {
             name: address.to_string().into(),
             strangers_bodies: entry.strangers_bodies.share(STRANGERS_BODIES.by_connection),
             callers_bodies: self.callers_bodies.clone(),
-            answers: entry.answers.share(ANSWERS.by_connection),
+            answers: entry
+                .answers
+                .share_beyond(FREE_ANSWERS, ANSWERS.by_connection),
             end: EndOfInput::default(),
         };
         state.taken = taken.saturating_add(1);

@@ -13,6 +13,8 @@ pub struct Budget(Arc<Level>);
 #[derive(Debug)]
 struct Level {
     limit: usize,
+    /// What it takes without the whole being asked.
+    free: usize,
     taken: AtomicUsize,
     whole: Option<Budget>,
     /// Of the outermost level, for all: some level has room again.
@@ -25,6 +27,7 @@ impl Budget {
     pub fn new(limit: usize) -> Self {
         Self(Arc::new(Level {
             limit,
+            free: 0,
             taken: AtomicUsize::new(0),
             whole: None,
             room: Arc::default(),
@@ -34,8 +37,17 @@ impl Budget {
     /// A part of this budget that may take at most `limit` bytes.
     #[must_use]
     pub fn share(&self, limit: usize) -> Self {
+        self.share_beyond(0, limit)
+    }
+
+    /// A part of this budget that may take at most `limit` bytes. Only what it takes
+    /// beyond `free` bytes counts here: what is counted by all cores for every request
+    /// costs each of them, and mostly there is next to nothing to count.
+    #[must_use]
+    pub fn share_beyond(&self, free: usize, limit: usize) -> Self {
         Self(Arc::new(Level {
             limit,
+            free,
             taken: AtomicUsize::new(0),
             whole: Some(self.clone()),
             room: Arc::clone(&self.0.room),
@@ -93,23 +105,41 @@ impl Budget {
         })
     }
 
-    fn add(&self, bytes: usize) {
+    fn add(&self, mut bytes: usize) {
         for level in self.levels() {
-            level.taken.fetch_add(bytes, Ordering::Relaxed);
+            let before = level.taken.fetch_add(bytes, Ordering::Relaxed);
+            bytes = level.beyond(before, before.saturating_add(bytes));
+            if bytes == 0 {
+                break;
+            }
         }
     }
 
-    fn give_back(&self, bytes: usize) {
+    fn give_back(&self, mut bytes: usize) {
         for level in self.levels() {
             let before = level.taken.fetch_sub(bytes, Ordering::AcqRel);
-            if before >= level.limit && before.saturating_sub(bytes) < level.limit {
+            let after = before.saturating_sub(bytes);
+            if before >= level.limit && after < level.limit {
                 level.room.notify_waiters();
+            }
+            bytes = level.beyond(after, before);
+            if bytes == 0 {
+                break;
             }
         }
     }
 }
 
 impl Level {
+    /// How much of what is taken between these two counts in the whole.
+    const fn beyond(&self, less: usize, more: usize) -> usize {
+        let (less, more) = (
+            less.saturating_sub(self.free),
+            more.saturating_sub(self.free),
+        );
+        more.saturating_sub(less)
+    }
+
     fn is_full(&self) -> bool {
         self.taken.load(Ordering::Acquire) >= self.limit
     }
@@ -149,6 +179,7 @@ impl Drop for Taken {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -164,6 +195,29 @@ mod tests {
         assert_eq!(whole.taken(), 100);
         drop((taken, rest));
         assert_eq!((whole.taken(), one.taken(), other.taken()), (0, 0, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn the_whole_counts_what_its_shares_have_beyond_what_is_free(
+            steps in proptest::collection::vec((any::<bool>(), 0_usize..2, 0_usize..30), 1..60),
+            free in 0_usize..40,
+        ) {
+            let whole = Budget::new(1000);
+            let shares = [whole.share_beyond(free, 500), whole.share_beyond(free, 500)];
+            let mut held = [Vec::new(), Vec::new()];
+            for (takes, which, bytes) in steps {
+                if takes {
+                    held[which].push(shares[which].take_beyond(bytes));
+                } else {
+                    held[which].pop();
+                }
+                let beyond = shares.iter().map(|share| share.taken().saturating_sub(free));
+                prop_assert_eq!(whole.taken(), beyond.sum::<usize>());
+            }
+            drop(held);
+            prop_assert_eq!((whole.taken(), shares[0].taken(), shares[1].taken()), (0, 0, 0));
+        }
     }
 
     #[test]

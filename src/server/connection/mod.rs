@@ -18,6 +18,7 @@ use futures_util::task::AtomicWaker;
 pub(super) use self::in_flight::InFlight;
 pub(super) use self::judgement::{Patience, Verdict};
 use super::clock::Clock;
+use super::connections::Phase;
 use crate::web::peer::Peer;
 
 /// How a connection speaks.
@@ -35,6 +36,7 @@ enum Protocol {
 pub(super) struct Connection {
     pub(super) peer: Arc<Peer>,
     clock: Arc<Clock>,
+    phase: Arc<Phase>,
     waker: AtomicWaker,
     verdict: AtomicU8,
     is_reset: AtomicBool,
@@ -58,11 +60,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(peer: Arc<Peer>, clock: Arc<Clock>) -> Self {
+    pub(super) fn new(peer: Arc<Peer>, clock: Arc<Clock>, phase: Arc<Phase>) -> Self {
         let now = clock.now();
         Self {
             peer,
             clock,
+            phase,
             waker: AtomicWaker::new(),
             verdict: AtomicU8::new(Verdict::Stay as u8),
             is_reset: AtomicBool::new(false),
@@ -76,6 +79,11 @@ impl Connection {
             unsent: Default::default(),
             held_up: AtomicU8::new(0),
         }
+    }
+
+    /// Whether each answer ends its connection: the listener is about to stop.
+    pub(super) fn is_draining(&self) -> bool {
+        self.phase.is_draining()
     }
 
     /// Ends the connection with a reset.

@@ -22,7 +22,7 @@ pub(in crate::server) fn connection() -> (Arc<Clock>, Arc<Connection>) {
         end: EndOfInput::default(),
     };
     let clock = Arc::new(Clock::default());
-    let connection = Connection::new(Arc::new(peer), Arc::clone(&clock));
+    let connection = Connection::new(Arc::new(peer), Arc::clone(&clock), Arc::default());
     (clock, Arc::new(connection))
 }
 

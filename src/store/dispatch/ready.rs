@@ -125,6 +125,14 @@ impl Ready {
 
     /// Takes note of a task that was created.
     pub(super) fn add_fresh(&mut self, of: (&TenantId, TaskType), id: TaskId, now: i64) {
+        // Behind others it changes nobody's turn, as most do.
+        if let Some(tenant) = self.tenants.get_mut(of.0)
+            && let Some(queue) = tenant.queues.get_mut(&of.1)
+            && queue.fresh.first().is_some_and(|first| first < id)
+        {
+            queue.fresh.insert(id, self.capacity);
+            return;
+        }
         self.change(of, now, |queue, capacity| queue.fresh.insert(id, capacity));
     }
 
