@@ -16,6 +16,7 @@ use crate::support::collector::{Collected, Collector};
 use crate::support::http2;
 use crate::support::jwt::{TestKey, claims, trust};
 use crate::support::process::{ended_within, send_signal};
+use crate::support::until;
 use crate::support::wire::Wire;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -239,13 +240,16 @@ async fn a_client_that_leaves_before_its_answer_ends_its_span() {
         http2::preface(&[]),
         http2::post_head(1, worker::CLAIM, &head),
         http2::data(1, claim.as_bytes(), true),
-        http2::ping(),
     ];
     let mut wire = Wire::connect(service.address().await).await;
     wire.send(request.concat()).await.unwrap();
-    // What came before the ping has been taken.
-    let ponged = |bytes: &[u8]| http2::frames(bytes).contains(&(6, 1, 0));
-    assert!(ponged(wire.received(ponged).await));
+    until("the claim waits", async || {
+        let metrics = service.get("/metrics").await.text;
+        let waits =
+            |line: &str| line.starts_with("kootask_claims_waiting") && line.ends_with(" 1.0");
+        metrics.lines().any(waits)
+    })
+    .await;
     drop(wire);
     let line = service.line("the client left before its answer").await;
     let spans = collector.spans(1).await;
