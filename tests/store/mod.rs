@@ -6,12 +6,14 @@ mod postgres;
 mod sqlite;
 mod work;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use kootask::store::StoreContext;
+use kootask::store::sqlite::{OpenError, SqliteStore};
 use kootask::task::clock::{Clock, SystemClock};
 use kootask::task::idempotency::{Idempotency, Key};
 use kootask::task::life_cycle::{Command, Step};
@@ -28,6 +30,23 @@ const NODE: u16 = 337;
 
 /// No test waits longer than this for anything.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// The SQLite store at `path`, once nobody has it open: a program that another test is
+/// starting has every file of this process for a moment.
+async fn sqlite_free(
+    path: &Path,
+    context: impl Fn() -> StoreContext,
+) -> Result<SqliteStore, OpenError> {
+    let begun = Instant::now();
+    loop {
+        match SqliteStore::open(path, context()).await {
+            Err(OpenError::InUse(_)) if begun.elapsed() < LIMIT => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            opened => return opened,
+        }
+    }
+}
 
 /// The machine's clock, moved: it goes on, as it must where more ids are drawn
 /// than a millisecond has. In milliseconds.

@@ -17,14 +17,13 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use kootask::store::memory::MemoryStore;
 use kootask::store::postgres::PostgresStore;
-use kootask::store::sqlite::{OpenError, SqliteStore};
 use kootask::task::claim::ClaimRequest;
 use kootask::task::repository::TaskRepository;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::work::{claim, nobodys};
-use super::{MovedClock, NODE, create_new, transfer};
+use super::{MovedClock, NODE, create_new, sqlite_free, transfer};
 use crate::support::postgres::TestDatabase;
 
 /// A kind of store and what it stands on, which outlives the store.
@@ -102,13 +101,8 @@ async fn create_first(backend: &impl Backend, clock: &Arc<MovedClock>) {
 
 impl Backend for Sqlite {
     async fn open(&self, clock: &Arc<MovedClock>, node: u16) -> Arc<dyn TaskRepository> {
-        loop {
-            match SqliteStore::open(&self.path(), clock.context(node)).await {
-                // A program that another test is starting has every file for a moment.
-                Err(OpenError::InUse(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
-                opened => return Arc::new(opened.unwrap()),
-            }
-        }
+        let opened = sqlite_free(&self.path(), || clock.context(node)).await;
+        Arc::new(opened.unwrap())
     }
 
     async fn open_with(&self, clock: &Arc<MovedClock>, tasks: usize) -> Arc<dyn TaskRepository> {

@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use kootask::store::sqlite::OpenError;
 use kootask::task::repository::TaskRepository;
 
 use super::super::{create_new, transfer};
@@ -17,14 +16,13 @@ async fn a_second_store_is_refused_through_another_name_of_the_file() {
     symlink(place.path(), &names[0]).unwrap();
     fs::hard_link(place.path(), &names[1]).unwrap();
     for name in &names {
-        let refused = place.refusal(name).await;
-        assert!(matches!(refused, OpenError::InUse(_)), "{refused}");
+        place.assert_in_use(name).await;
     }
     // The first one does not notice.
     create_new(&store, transfer("source"), None).await;
     store.close().await;
     for name in &names {
-        place.try_open(name).await.unwrap().close().await;
+        place.open_free(name).await.unwrap().close().await;
     }
 }
 
@@ -38,8 +36,7 @@ async fn a_second_store_is_refused_whatever_is_removed_beside_the_file() {
             fs::rename(&path, path.with_extension("away")).unwrap();
         }
     }
-    let refused = place.refusal(&place.path()).await;
-    assert!(matches!(refused, OpenError::InUse(_)), "{refused}");
+    place.assert_in_use(&place.path()).await;
     drop(store);
 }
 
@@ -59,7 +56,7 @@ async fn a_refused_store_leaves_the_locks_of_the_open_one() {
     let place = Place::new();
     let store = place.open().await;
     create_new(&store, transfer("source"), None).await;
-    place.refusal(&place.path()).await;
+    place.assert_in_use(&place.path()).await;
     // The last connection to close removes the log: this is not the last.
     let status = crate::support::command::command("sqlite3")
         .arg(place.path())

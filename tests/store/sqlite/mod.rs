@@ -15,7 +15,7 @@ use kootask::task::repository::TaskRepository;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{MovedClock, NODE};
+use super::{MovedClock, NODE, sqlite_free};
 
 /// A place for a database, gone with the test.
 struct Place {
@@ -36,7 +36,13 @@ impl Place {
     }
 
     async fn open(&self) -> Arc<dyn TaskRepository> {
-        Arc::new(self.try_open(&self.path()).await.unwrap())
+        Arc::new(self.open_free(&self.path()).await.unwrap())
+    }
+
+    /// The store at `path`, once nobody has it open: a program that another test is
+    /// starting has every file of this process for a moment.
+    async fn open_free(&self, path: &Path) -> Result<SqliteStore, OpenError> {
+        sqlite_free(path, || self.clock.context(NODE)).await
     }
 
     async fn try_open(&self, path: &Path) -> Result<SqliteStore, OpenError> {
@@ -45,7 +51,13 @@ impl Place {
 
     /// Why the database at `path` is refused.
     async fn refusal(&self, path: &Path) -> OpenError {
-        self.try_open(path).await.err().expect("it was opened")
+        self.open_free(path).await.err().expect("it was opened")
+    }
+
+    /// Makes sure that the database at `path` is refused since somebody has it open.
+    async fn assert_in_use(&self, path: &Path) {
+        let refused = self.try_open(path).await.err().expect("it was opened");
+        assert!(matches!(refused, OpenError::InUse(_)), "{refused}");
     }
 }
 

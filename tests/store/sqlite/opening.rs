@@ -49,11 +49,7 @@ async fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
 async fn a_second_store_on_an_open_database_is_refused() {
     let place = Place::new();
     let store = place.open().await;
-    let second = SqliteStore::open(&place.path(), place.clock.context(NODE))
-        .await
-        .err()
-        .unwrap();
-    assert!(matches!(second, OpenError::InUse(_)), "{second}");
+    place.assert_in_use(&place.path()).await;
     // The first one does not notice.
     create_new(&store, transfer("source"), None).await;
     store.close().await;
@@ -75,11 +71,7 @@ async fn a_second_process_on_an_open_database_is_refused() {
         said.contains("another process has this store open"),
         "{said}"
     );
-    let here = SqliteStore::open(&place.path(), place.clock.context(NODE))
-        .await
-        .err()
-        .unwrap();
-    assert!(matches!(here, OpenError::InUse(_)), "{here}");
+    place.assert_in_use(&place.path()).await;
     first
         .create(crate::support::client::TRANSFER)
         .send()
@@ -104,10 +96,7 @@ async fn a_database_newer_than_the_program_is_refused_and_left_as_it_is() {
         )
         .unwrap();
     connection.close().unwrap();
-    let refused = SqliteStore::open(&place.path(), place.clock.context(NODE))
-        .await
-        .err()
-        .unwrap();
+    let refused = place.refusal(&place.path()).await;
     assert!(matches!(refused, OpenError::Schema { .. }), "{refused}");
     assert!(refused.to_string().contains("9999"), "{refused}");
 }
