@@ -72,10 +72,15 @@ async fn many_keys_that_meet_in_the_commits_of_all_instances_make_one_task_each(
                 let sent = Arc::clone(&sent);
                 clients.spawn(async move {
                     let request = create_request(&key_line(&source), &transfer_from(&source));
-                    wire.send(request).await.unwrap();
+                    wire.send(&request).await.unwrap();
                     sent.fetch_add(1, Ordering::SeqCst);
-                    let id = wire.reply().await.task_id();
-                    (source, id)
+                    let mut reply = wire.reply().await;
+                    // On a slow machine it takes long until all are there.
+                    while reply.status == 503 {
+                        wire.send(&request).await.unwrap();
+                        reply = wire.reply().await;
+                    }
+                    (source, reply.task_id())
                 });
             }
         }
