@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 use super::batch::Batch;
+use super::connection::connect;
 use super::expiry::Expiry;
 use super::files::{DatabaseFile, identity, look};
 use super::index::{Entry, Fingerprints, Index, IndexKind, SharedMemtable};
@@ -132,16 +132,10 @@ impl Source {
     /// Opens the database and loads the indexes' young entries.
     pub(super) fn open(&self) -> Result<Database, DatabaseError> {
         self.check()?;
-        let connection = Connection::open_with_flags(
-            &self.path,
-            // Never creates: a file that is gone must not come back empty.
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )?;
+        // Never creates: a file that is gone must not come back empty.
+        let connection = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
-        connection.set_prepared_statement_cache_capacity(64);
-        // Else a statement is compiled anew whenever its LIMIT is bound.
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         let mut database = Database {
             source: self.clone(),
             is_probed: false,
@@ -314,27 +308,19 @@ fn forget_keys(
     first_kept: i64,
     most: usize,
 ) -> rusqlite::Result<()> {
-    /// Of each table: the last task whose key goes, and the statement that deletes
-    /// those up to it. Mostly none goes, and to look costs next to nothing.
-    const TABLES: [(&str, &str); 2] = [
-        (
-            "SELECT max(task_id) FROM
-             (SELECT task_id FROM idempotency WHERE task_id < ?1 ORDER BY task_id LIMIT ?2)",
-            "DELETE FROM idempotency WHERE task_id <= ?1",
-        ),
-        (
-            "SELECT max(task_id) FROM
-             (SELECT task_id FROM further_key WHERE task_id < ?1 ORDER BY task_id LIMIT ?2)",
-            "DELETE FROM further_key WHERE task_id <= ?1",
-        ),
-    ];
     let most = i64::try_from(most).unwrap_or(i64::MAX);
-    for (last, forget) in TABLES {
+    for table in ["idempotency", "further_key"] {
+        // Mostly none goes, and to look costs next to nothing.
         let last: Option<i64> = transaction
-            .prepare_cached(last)?
+            .prepare_cached(&format!(
+                "SELECT max(task_id) FROM
+                 (SELECT task_id FROM {table} WHERE task_id < ?1 ORDER BY task_id LIMIT ?2)"
+            ))?
             .query_row([first_kept, most], |row| row.get(0))?;
         if let Some(last) = last {
-            transaction.prepare_cached(forget)?.execute([last])?;
+            transaction
+                .prepare_cached(&format!("DELETE FROM {table} WHERE task_id <= ?1"))?
+                .execute([last])?;
         }
     }
     Ok(())

@@ -11,6 +11,7 @@
 
 mod backup;
 mod batch;
+mod connection;
 mod database;
 mod expiry;
 mod files;

@@ -13,6 +13,7 @@ use deadpool::managed::{self, Metrics, QueueMode, RecycleError, RecycleResult};
 use rusqlite::{Connection, OpenFlags};
 use tokio_util::task::TaskTracker;
 
+use super::connection::connect;
 use crate::task::repository::StoreError;
 
 /// The most reads at a time; further ones wait for their turn.
@@ -22,9 +23,6 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(5);
 /// After which a connection is made anew, so that a file that was put in the place
 /// of another is noticed.
 const LIFETIME: Duration = Duration::from_secs(60);
-/// The statements that a connection keeps prepared: lists have one for each choice
-/// of types and statuses.
-const STATEMENTS: usize = 64;
 /// After how many steps of SQLite's virtual machine a read looks whether anybody
 /// still waits for it: some ten microseconds.
 const STEPS: i32 = 1000;
@@ -128,10 +126,7 @@ impl managed::Manager for Connect {
 }
 
 fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    Ok(connection)
+    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
 #[cfg(test)]
