@@ -42,10 +42,6 @@ pub use self::openapi::openapi;
 pub use self::service::HttpService;
 use self::settings::Settings;
 
-/// The fewest reads that are let to a store at a time: a few more than SQLite's
-/// connections, or than cores where there is no database.
-const FEWEST_READS: usize = 8;
-
 /// Every call. This one list makes the routes and the OpenAPI document.
 fn calls() -> Calls<TaskService> {
     api::calls().and(tenant::calls()).and(worker::calls())
@@ -201,7 +197,7 @@ impl App {
             tls: None,
             limiter: Arc::new(Limiter::new(
                 config.limits.limits(),
-                usize::from(config.store.max_connections).max(FEWEST_READS),
+                repository.reads_at_a_time(),
             )),
             ops,
             repository,

@@ -231,6 +231,10 @@ impl TaskRepository for SingleStore {
 
     fn drain(&self) {}
 
+    fn reads_at_a_time(&self) -> usize {
+        self.pool.status().max_size
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async { self.pool.close() })
     }

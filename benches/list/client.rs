@@ -1,9 +1,10 @@
 //! A client with one keep-alive connection and one request at a time.
 
-use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The longest that an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,7 +29,7 @@ pub(crate) struct Answer<'a> {
 
 impl Client {
     /// Connects, to call with this bearer token.
-    pub(crate) fn connect(server: SocketAddr, token: &'static str) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn connect(server: SocketAddr, token: &'static str) -> Result<Self> {
         let stream = TcpStream::connect_timeout(&server, TIMEOUT)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
@@ -41,14 +42,8 @@ impl Client {
     }
 
     /// Sends a GET request and waits for the answer.
-    pub(crate) fn get(&mut self, path: &str) -> Result<Answer<'_>, Box<dyn Error>> {
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {}\r\nX-User-Id: 1505084218764547200\r\nX-Date: {}\r\n\
-             Authorization: Bearer {}\r\n\r\n",
-            self.server,
-            jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"),
-            self.token,
-        );
+    pub(crate) fn get(&mut self, path: &str) -> Result<Answer<'_>> {
+        let request = request(self.server, self.token, path);
         let sent = Instant::now();
         self.stream.write_all(request.as_bytes())?;
         let mut filled = 0;
@@ -75,8 +70,23 @@ impl Client {
     }
 }
 
+/// A GET request with this bearer token, good for 15 minutes.
+pub(crate) fn request(server: SocketAddr, token: &str, path: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: {server}\r\nX-User-Id: 1505084218764547200\r\nX-Date: {}\r\n\
+         Authorization: Bearer {token}\r\n\r\n",
+        jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"),
+    )
+}
+
+/// The status and the whole length of the answer that begins with this.
+pub(crate) fn expected(received: &[u8]) -> Result<(u16, usize)> {
+    let (_, end) = extent(received)?.ok_or("a head in several parts")?;
+    Ok((status(received)?, end))
+}
+
 /// Where the answer's body begins and ends, once the head has come in full.
-fn extent(received: &[u8]) -> Result<Option<(usize, usize)>, Box<dyn Error>> {
+fn extent(received: &[u8]) -> Result<Option<(usize, usize)>> {
     let Some(end_of_head) = received.windows(4).position(|window| window == b"\r\n\r\n") else {
         return Ok(None);
     };
@@ -92,7 +102,7 @@ fn extent(received: &[u8]) -> Result<Option<(usize, usize)>, Box<dyn Error>> {
 }
 
 /// The status of an answer.
-fn status(received: &[u8]) -> Result<u16, Box<dyn Error>> {
+fn status(received: &[u8]) -> Result<u16> {
     let digits = received
         .strip_prefix(b"HTTP/1.1 ")
         .and_then(|rest| rest.get(..3))

@@ -3,8 +3,6 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use hdrhistogram::Histogram;
 use kootask::auth::stand_in;
@@ -13,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::Settings;
 use crate::client::Client;
 use crate::fill;
+use crate::greedy::Greedy;
 use crate::operation::OPERATIONS;
 use crate::population::Population;
 use crate::process::Server;
@@ -38,7 +37,9 @@ pub(crate) fn bench(settings: &Settings, stores: &Path) -> Result<()> {
         std::thread::available_parallelism()?,
     );
     let alone = modest(server.address, population, settings)?;
-    let greedy = Greedy::start(server.address, population, settings.greedy_connections)?;
+    let pages = (OPERATIONS[0].ask)(population, &mut rand::rng()).path;
+    let connections = settings.greedy_connections;
+    let greedy = Greedy::start(server.address, GREEDY, &pages, connections)?;
     greedy.wait_until_at_work();
     let beside = modest(server.address, population, settings)?;
     let answered = greedy.end()?;
@@ -97,67 +98,4 @@ fn modest(
         times.record(latency)?;
     }
     Ok(times)
-}
-
-/// A caller that never waits.
-struct Greedy {
-    stop: Arc<AtomicBool>,
-    answered: Arc<AtomicU64>,
-    connections: usize,
-    threads: Vec<std::thread::JoinHandle<std::result::Result<(), String>>>,
-}
-
-impl Greedy {
-    fn start(server: SocketAddr, population: Population, connections: usize) -> Result<Self> {
-        let (stop, answered) = (
-            Arc::new(AtomicBool::new(false)),
-            Arc::<AtomicU64>::default(),
-        );
-        let path = (OPERATIONS[0].ask)(population, &mut rand::rng()).path;
-        let mut threads = Vec::new();
-        for _ in 0..connections {
-            let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
-            let path = path.clone();
-            let mut client = Client::connect(server, GREEDY)?;
-            let run = move || {
-                while !stop.load(Ordering::Relaxed) {
-                    let answer = client.get(&path).map_err(|error| error.to_string())?;
-                    // Overload is said, and no error.
-                    if answer.status == 200 {
-                        answered.fetch_add(1, Ordering::Relaxed);
-                    } else if answer.status != 503 {
-                        return Err(format!("status {}", answer.status));
-                    }
-                }
-                Ok(())
-            };
-            let thread = std::thread::Builder::new().stack_size(128 * 1024);
-            threads.push(thread.spawn(run)?);
-        }
-        Ok(Self {
-            stop,
-            answered,
-            connections,
-            threads,
-        })
-    }
-
-    fn wait_until_at_work(&self) {
-        let enough = u64::try_from(self.connections).unwrap_or(u64::MAX);
-        while self.answered.load(Ordering::Relaxed) < enough
-            && self.threads.iter().all(|thread| !thread.is_finished())
-        {
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-    }
-
-    /// How often it was answered.
-    fn end(self) -> Result<u64> {
-        self.stop.store(true, Ordering::Relaxed);
-        for thread in self.threads {
-            let ended = thread.join().map_err(|_| "the greedy caller panicked")?;
-            ended.map_err(|error| format!("the greedy caller: {error}"))?;
-        }
-        Ok(self.answered.load(Ordering::Relaxed))
-    }
 }

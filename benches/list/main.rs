@@ -47,6 +47,7 @@ mod service;
 mod client;
 mod fairness;
 mod fill;
+mod greedy;
 mod operation;
 mod population;
 mod report;

@@ -41,6 +41,9 @@ pub(super) struct Serve {
 /// The argument that lets a network in without credentials.
 pub(super) const ALLOW: &str = "--accept-any-from-network";
 
+/// After how many steps of other requests a worker looks for new ones. With the usual 61
+/// who asks for one task would wait for dozens of pages of others.
+const EVENT_INTERVAL: u32 = 16;
 /// There is nobody who may call.
 const NO_CREDENTIAL: &str = "\
 no credential is configured, so nobody could call this service. Add one, for example a bearer token:
@@ -116,6 +119,7 @@ pub(super) fn serve(
     ops::count_panics();
     ops.watch_log(log.dropped());
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .event_interval(EVENT_INTERVAL)
         .enable_all()
         .build()?;
     let served = runtime.block_on(async {

@@ -220,6 +220,10 @@ impl TaskRepository for StandIn {
         self.0.store.drain();
     }
 
+    fn reads_at_a_time(&self) -> usize {
+        self.0.store.reads_at_a_time()
+    }
+
     fn controls(&self) -> Option<&dyn Controls> {
         self.0.store.controls()
     }

@@ -14,6 +14,7 @@ pub mod sqlite;
 mod url;
 mod walk;
 
+use std::num::NonZero;
 use std::sync::Arc;
 
 use deadpool::managed::{PoolError, TimeoutType};
@@ -30,6 +31,12 @@ use self::postgres::PostgresStore;
 use self::schema::Migrated;
 use self::sqlite::SqliteStore;
 pub use self::url::StoreUrl;
+
+/// How many reads keep every core busy, and one for who comes next.
+fn one_more_than_cores() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    cores.saturating_add(1)
+}
 
 /// Opens the store at `url`.
 ///

@@ -204,6 +204,11 @@ pub trait TaskRepository: Send + Sync + 'static {
     /// [`LAST_WAIT`]: super::claim::LAST_WAIT
     fn drain(&self);
 
+    /// How many reads the store has use for at a time. More would not be answered
+    /// sooner: they would wait for a connection or a core, where nobody looks whose
+    /// they are.
+    fn reads_at_a_time(&self) -> usize;
+
     /// What a stand-in needs besides; `None` of a store that can be shared or
     /// outlives its process.
     fn controls(&self) -> Option<&dyn Controls> {

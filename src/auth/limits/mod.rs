@@ -80,7 +80,7 @@ impl Limiter {
         Self {
             in_force: ArcSwap::from_pointee(InForce::new(limits)),
             in_flight: Arc::default(),
-            turns: Turns::new(reads.max(1)),
+            turns: Turns::new(reads),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Turns: so many reads at a time as the store has use for, and callers that wait
 //! for one served in rotation. Who asks for much waits for its own; who asks for
-//! little is next.
+//! little is next, and waits for nobody where one alone asks for much: no caller has
+//! every turn.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,16 +18,29 @@ pub(super) type Key = Option<Identifier>;
 
 /// The turns that there are.
 #[derive(Debug)]
-pub(super) struct Turns(Mutex<State>);
+pub(super) struct Turns {
+    /// The most of one caller at a time.
+    most: usize,
+    state: Mutex<State>,
+}
 
 #[derive(Debug)]
 struct State {
-    /// None while somebody waits.
     free: usize,
-    /// By caller, each in the order in which it came; no queue is empty.
-    waiting: HashMap<Key, VecDeque<oneshot::Sender<Turn>>>,
-    /// The callers that wait, the next first.
+    /// Those who have turns, or wait for one.
+    callers: HashMap<Key, Reads>,
+    /// The callers that wait and have not the most yet, the next first; none while a
+    /// turn is free.
     rotation: VecDeque<Key>,
+}
+
+/// The reads of a caller.
+#[derive(Debug, Default)]
+struct Reads {
+    /// The turns that it has.
+    running: usize,
+    /// In the order in which they came.
+    waiting: VecDeque<oneshot::Sender<Turn>>,
 }
 
 /// Why there is no turn.
@@ -35,13 +49,16 @@ struct State {
 pub(super) struct TooManyWait;
 
 impl Turns {
-    /// So many at a time.
+    /// So many at a time, all but one of them of one caller.
     pub(super) fn new(at_a_time: usize) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State {
-            free: at_a_time,
-            waiting: HashMap::new(),
-            rotation: VecDeque::new(),
-        })))
+        Arc::new(Self {
+            most: at_a_time.saturating_sub(1).max(1),
+            state: Mutex::new(State {
+                free: at_a_time.max(1),
+                callers: HashMap::new(),
+                rotation: VecDeque::new(),
+            }),
+        })
     }
 
     /// Waits for the caller's turn.
@@ -56,53 +73,90 @@ impl Turns {
 
     fn ask(self: &Arc<Self>, caller: &Key) -> Result<Asked, TooManyWait> {
         let mut state = self.state();
-        if let Some(rest) = state.free.checked_sub(1) {
-            state.free = rest;
-            return Ok(Asked::Given(Turn(Some(Arc::clone(self)))));
+        let state = &mut *state;
+        let reads = state.callers.entry(caller.clone()).or_default();
+        if state.free > 0 && reads.running < self.most {
+            return Ok(Asked::Given(self.turn(caller, reads, &mut state.free)));
         }
-        let (give, turn) = oneshot::channel();
-        let queue = state.waiting.entry(caller.clone()).or_default();
         // Who has given up is in nobody's way.
-        while queue.front().is_some_and(oneshot::Sender::is_closed) {
-            queue.pop_front();
+        while reads
+            .waiting
+            .front()
+            .is_some_and(oneshot::Sender::is_closed)
+        {
+            reads.waiting.pop_front();
         }
-        if queue.len() >= MOST_WAITING {
+        if reads.waiting.len() >= MOST_WAITING {
             return Err(TooManyWait);
         }
-        queue.push_back(give);
-        if queue.len() == 1 && !state.rotation.contains(caller) {
+        let (give, turn) = oneshot::channel();
+        reads.waiting.push_back(give);
+        if reads.running < self.most && !state.rotation.contains(caller) {
             state.rotation.push_back(caller.clone());
         }
         Ok(Asked::Waits(turn))
     }
 
-    /// Gives a turn that is over to the next who waits.
-    fn pass_on(self: &Arc<Self>) {
+    /// One of the free turns, the caller's from now on.
+    fn turn(self: &Arc<Self>, caller: &Key, reads: &mut Reads, free: &mut usize) -> Turn {
+        *free = free.saturating_sub(1);
+        reads.running = reads.running.saturating_add(1);
+        Turn(Some((Arc::clone(self), caller.clone())))
+    }
+
+    /// Takes a turn back that is over, and gives it to the next who waits.
+    fn take_back(self: &Arc<Self>, caller: &Key) {
         let mut state = self.state();
-        let mut turn = Turn(Some(Arc::clone(self)));
-        while let Some(caller) = state.rotation.pop_front() {
-            let Some(queue) = state.waiting.get_mut(&caller) else {
-                continue;
-            };
-            let next = queue.pop_front();
-            if queue.is_empty() {
-                state.waiting.remove(&caller);
-            } else {
-                state.rotation.push_back(caller);
-            }
-            let Some(next) = next else { continue };
-            match next.send(turn) {
-                Ok(()) => return,
-                // It has given up.
-                Err(back) => turn = back,
-            }
-        }
-        turn.0 = None;
+        let state = &mut *state;
         state.free = state.free.saturating_add(1);
+        if let Some(reads) = state.callers.get_mut(caller) {
+            reads.running = reads.running.saturating_sub(1);
+            if !reads.waiting.is_empty() && !state.rotation.contains(caller) {
+                state.rotation.push_back(caller.clone());
+            }
+            state.forget_idle(caller);
+        }
+        while state.free > 0
+            && let Some(caller) = state.rotation.pop_front()
+        {
+            self.give(&caller, state);
+        }
+    }
+
+    /// Gives a free turn to the first read of this caller that still waits.
+    fn give(self: &Arc<Self>, caller: &Key, state: &mut State) {
+        let Some(reads) = state.callers.get_mut(caller) else {
+            return;
+        };
+        let mut turn = self.turn(caller, reads, &mut state.free);
+        while let Some(next) = reads.waiting.pop_front() {
+            let Err(back) = next.send(turn) else {
+                if reads.running < self.most && !reads.waiting.is_empty() {
+                    state.rotation.push_back(caller.clone());
+                }
+                return;
+            };
+            // It has given up.
+            turn = back;
+        }
+        // Not by dropping it, which would lock the state again.
+        turn.0 = None;
+        reads.running = reads.running.saturating_sub(1);
+        state.free = state.free.saturating_add(1);
+        state.forget_idle(caller);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+impl State {
+    /// Keeps nothing of a caller that has no reads.
+    fn forget_idle(&mut self, caller: &Key) {
+        let reads = self.callers.get(caller);
+        if reads.is_some_and(|reads| reads.running == 0 && reads.waiting.is_empty()) {
+            self.callers.remove(caller);
+        }
     }
 }
 
@@ -113,12 +167,12 @@ enum Asked {
 
 /// A turn, over when it is dropped.
 #[derive(Debug)]
-pub(super) struct Turn(Option<Arc<Turns>>);
+pub(super) struct Turn(Option<(Arc<Turns>, Key)>);
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if let Some(turns) = self.0.take() {
-            turns.pass_on();
+        if let Some((turns, caller)) = self.0.take() {
+            turns.take_back(&caller);
         }
     }
 }
@@ -129,6 +183,7 @@ mod tests {
 
     use futures_util::future::BoxFuture;
     use futures_util::{FutureExt, poll};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -148,38 +203,91 @@ mod tests {
         turn
     }
 
-    #[tokio::test]
-    async fn who_has_a_thousand_reads_waiting_holds_another_up_by_one() {
-        let turns = Turns::new(1);
-        let running = turns.take(&caller("greedy")).await.unwrap();
-        let mut greedy = VecDeque::new();
-        for _ in 0..1000 {
-            greedy.push_back(asked(&turns, "greedy").await);
-        }
-        let mut modest = asked(&turns, "modest").await;
-        drop(running);
-        let first = greedy.pop_front().unwrap().await.unwrap();
-        assert!(poll!(&mut modest).is_pending());
-        drop(first);
-        drop(modest.await.unwrap());
-        for turn in greedy {
-            drop(turn.await.unwrap());
-        }
+    fn is_idle(turns: &Arc<Turns>, at_a_time: usize) -> bool {
         let state = turns.state();
-        assert_eq!(state.free, 1);
-        assert!(state.waiting.is_empty() && state.rotation.is_empty());
+        state.free == at_a_time && state.callers.is_empty() && state.rotation.is_empty()
     }
 
     #[tokio::test]
-    async fn who_is_alone_has_every_turn() {
-        let turns = Turns::new(3);
-        let mut all = Vec::new();
-        for _ in 0..3 {
-            all.push(asked(&turns, "alone").await.now_or_never().unwrap());
+    async fn who_has_a_thousand_reads_waiting_has_its_next_after_the_first_of_another() {
+        let turns = Turns::new(1);
+        let running = turns.take(&caller("greedy")).await.unwrap();
+        let mut greedy = Vec::new();
+        for _ in 0..1000 {
+            greedy.push(asked(&turns, "greedy").await);
         }
-        assert!(asked(&turns, "alone").await.now_or_never().is_none());
-        drop(all);
-        assert_eq!(turns.state().free, 3);
+        let modest = asked(&turns, "modest").await;
+        drop(running);
+        let modest = modest.now_or_never().unwrap();
+        assert!(poll!(&mut greedy[0]).is_pending());
+        drop(modest);
+        for turn in greedy {
+            drop(turn.await.unwrap());
+        }
+        assert!(is_idle(&turns, 1));
+    }
+
+    #[tokio::test]
+    async fn however_many_reads_a_caller_has_another_waits_for_none_of_them() {
+        let turns = Turns::new(3);
+        let mut greedy = Vec::new();
+        for _ in 0..9 {
+            greedy.push(asked(&turns, "greedy").await);
+        }
+        assert!(poll!(&mut greedy[2]).is_pending(), "it has every turn");
+        let modest = asked(&turns, "modest").await.now_or_never().unwrap();
+        assert!(poll!(&mut greedy[2]).is_pending());
+        drop(modest);
+        assert!(poll!(&mut greedy[2]).is_pending(), "it has every turn");
+        drop(greedy);
+        assert!(is_idle(&turns, 3));
+    }
+
+    proptest! {
+        /// As many turns as can be are in use, and no caller has more than it may.
+        #[test]
+        fn no_turn_is_idle_while_somebody_may_have_it(
+            at_a_time in 1_usize..5,
+            steps in proptest::collection::vec((0_usize..3, any::<prop::sample::Index>()), 1..200),
+        ) {
+            const CALLERS: [&str; 3] = ["a", "b", "c"];
+            let turns = Turns::new(at_a_time);
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let (mut waiting, mut running) = (Vec::new(), Vec::new());
+                for (step, which) in steps {
+                    match step {
+                        0 => {
+                            let caller = CALLERS[which.index(CALLERS.len())];
+                            waiting.push((caller, asked(&turns, caller).await));
+                        }
+                        1 if !running.is_empty() => {
+                            drop(running.swap_remove(which.index(running.len())));
+                        }
+                        2 if !waiting.is_empty() => {
+                            drop(waiting.swap_remove(which.index(waiting.len())));
+                        }
+                        _ => {}
+                    }
+                    for (caller, mut turn) in std::mem::take(&mut waiting) {
+                        match poll!(&mut turn) {
+                            Poll::Ready(turn) => running.push((caller, turn.unwrap())),
+                            Poll::Pending => waiting.push((caller, turn)),
+                        }
+                    }
+                    let has = |caller: &str| running.iter().filter(|(of, _)| *of == caller).count();
+                    prop_assert!(running.len() <= at_a_time);
+                    prop_assert!(CALLERS.into_iter().all(|caller| has(caller) <= turns.most));
+                    let is_free = running.len() < at_a_time;
+                    for (caller, _) in &waiting {
+                        prop_assert!(!is_free || has(caller) == turns.most);
+                    }
+                }
+                drop((waiting, running));
+                prop_assert!(is_idle(&turns, at_a_time));
+                Ok(())
+            })?;
+        }
     }
 
     #[tokio::test]
@@ -193,7 +301,7 @@ mod tests {
         drop(running);
         drop(too_late);
         drop(last.await.unwrap());
-        assert_eq!(turns.state().free, 1);
+        assert!(is_idle(&turns, 1));
     }
 
     #[tokio::test]
@@ -203,21 +311,14 @@ mod tests {
         for _ in 0..3 * MOST_WAITING {
             drop(asked(&turns, "a").await);
         }
-        assert_eq!(
-            turns
-                .state()
-                .waiting
-                .values()
-                .map(VecDeque::len)
-                .sum::<usize>(),
-            1
-        );
+        let waits = |reads: &Reads| reads.waiting.len();
+        assert_eq!(turns.state().callers.values().map(waits).sum::<usize>(), 1);
         let waiting: Vec<_> =
             futures_util::future::join_all((0..MOST_WAITING).map(|_| asked(&turns, "a"))).await;
         let refused = asked(&turns, "a").await.await.unwrap_err();
         assert_eq!(refused, TooManyWait);
         drop(waiting);
         drop(running);
-        assert_eq!(turns.state().free, 1);
+        assert!(is_idle(&turns, 1));
     }
 }

@@ -12,8 +12,8 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use self::shared::Shared;
-use super::StoreContext;
 use super::nodes::{OwnNodes, StoredIds};
+use super::{StoreContext, one_more_than_cores};
 use crate::task::attempt::History;
 use crate::task::claim::{ClaimError, ClaimRequest};
 use crate::task::health::Load;
@@ -198,6 +198,10 @@ impl TaskRepository for MemoryStore {
 
     fn controls(&self) -> Option<&dyn Controls> {
         Some(self)
+    }
+
+    fn reads_at_a_time(&self) -> usize {
+        one_more_than_cores()
     }
 
     fn load(&self) -> Load {

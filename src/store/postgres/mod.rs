@@ -261,6 +261,10 @@ impl TaskRepository for PostgresStore {
         }
     }
 
+    fn reads_at_a_time(&self) -> usize {
+        self.pool.status().max_size
+    }
+
     fn load(&self) -> Load {
         let (length, _) = self.queue.waiting();
         Load {

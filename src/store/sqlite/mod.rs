@@ -331,6 +331,10 @@ impl TaskRepository for SqliteStore {
         }
     }
 
+    fn reads_at_a_time(&self) -> usize {
+        self.reader.at_a_time()
+    }
+
     fn load(&self) -> Load {
         let (length, _) = self.queue.waiting();
         Load {

@@ -14,12 +14,11 @@ use rusqlite::{Connection, OpenFlags};
 use tokio_util::task::TaskTracker;
 
 use super::connection::connect;
+use crate::store::one_more_than_cores;
 use crate::task::repository::StoreError;
 
-/// The most reads at a time; further ones wait for their turn.
-const CONNECTIONS: usize = 4;
-/// How long a read waits for its turn.
-const TURN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a read waits for a connection.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// After which a connection is made anew, so that a file that was put in the place
 /// of another is noticed.
 const LIFETIME: Duration = Duration::from_secs(60);
@@ -43,9 +42,9 @@ impl ReadPool {
             reads: reads.clone(),
         };
         let connections = managed::Pool::builder(connect)
-            .max_size(CONNECTIONS)
+            .max_size(one_more_than_cores())
             .runtime(deadpool::Runtime::Tokio1)
-            .wait_timeout(Some(TURN_TIMEOUT))
+            .wait_timeout(Some(CONNECTION_TIMEOUT))
             // Whose pages and statements are the warmest.
             .queue_mode(QueueMode::Lifo)
             .build()?;
@@ -76,6 +75,11 @@ impl ReadPool {
     /// The connections there are.
     pub(super) fn size(&self) -> usize {
         self.connections.status().size
+    }
+
+    /// The most connections there can be.
+    pub(super) fn max_size(&self) -> usize {
+        self.connections.status().max_size
     }
 
     /// Lets nobody in any more, and waits until the last connection is closed.
@@ -168,7 +172,7 @@ mod tests {
     async fn a_read_that_nobody_waits_for_is_stopped_and_its_connection_is_given_back() {
         let (_folder, pool) = pool();
         let mut all = Vec::new();
-        for _ in 0..CONNECTIONS {
+        for _ in 0..pool.max_size() {
             all.push(without_end(&pool).await);
         }
         let mut next = Box::pin(pool.read(|connection| number(connection, "SELECT 1")));

@@ -43,6 +43,11 @@ impl Reader {
         self.pool.size().saturating_add(1)
     }
 
+    /// The most reads at a time.
+    pub(super) fn at_a_time(&self) -> usize {
+        self.pool.max_size()
+    }
+
     pub(super) async fn close(&self) {
         self.pool.close().await;
     }
