@@ -13,11 +13,12 @@ WHERE pid = $1 AND usename = current_user AND wait_event = 'SyncRep'";
 
 /// Statements look rows up in indexes, however few there are now and whatever the
 /// statistics say: a plan is kept, and tables grow. To compile a plan would take
-/// longer than the plan.
+/// longer than the plan, so it is kept from the first time on.
 const LOOK_UP: &str = "
 SELECT set_config(setting, 'off', false)
 FROM unnest(ARRAY['enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_mergejoin',
-                  'enable_material', 'jit']) AS setting";
+                  'enable_material', 'jit']) AS setting
+UNION ALL SELECT set_config('plan_cache_mode', 'force_generic_plan', false)";
 
 /// A writer's connection.
 pub(super) struct WriterConnection {
