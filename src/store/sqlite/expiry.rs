@@ -1,5 +1,7 @@
 //! When idempotency keys have expired, across restarts.
 
+use std::iter;
+
 use rusqlite::{Connection, Transaction};
 
 use crate::task::TaskId;
@@ -10,6 +12,9 @@ use crate::task::key_expiry::{KeyExpiry, Offset};
 /// How much of the time that was lived through a crash may take back, in
 /// milliseconds: keys then stand as much longer.
 const PERIOD: i64 = 60_000;
+/// By how much less than what was seen is kept, in milliseconds: the clocks are read
+/// one after the other, and not each time a little less was seen is a write worth it.
+const SPARE: i64 = 10;
 
 /// The expiry of the keys of a database.
 pub(super) struct Expiry {
@@ -59,12 +64,14 @@ impl Expiry {
 
     /// Keeps what was seen of the clock, with the tasks that were made by it.
     pub(super) fn keep(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-        let seen: Vec<Offset> = self.keys.offsets().collect();
-        let is_kept = seen.len() == self.kept.len()
-            && seen.iter().zip(&self.kept).all(|(seen, kept)| {
-                seen.millis == kept.millis && seen.until.saturating_sub(kept.until) < PERIOD
-            });
-        if is_kept {
+        let kept = self
+            .kept
+            .iter()
+            .map(|kept| Some(*kept))
+            .chain(iter::repeat(None));
+        let seen = self.keys.offsets().zip(kept);
+        let to_keep: Vec<Offset> = seen.map(|(seen, kept)| to_keep(seen, kept)).collect();
+        if to_keep == self.kept {
             return Ok(());
         }
         transaction
@@ -72,10 +79,67 @@ impl Expiry {
             .execute([])?;
         let mut insert = transaction
             .prepare_cached("INSERT INTO clock_offset (until, millis) VALUES (?1, ?2)")?;
-        for offset in &seen {
+        for offset in &to_keep {
             insert.execute([offset.until, offset.millis])?;
         }
-        self.kept = seen;
+        self.kept = to_keep;
         Ok(())
+    }
+}
+
+/// What to keep of an offset that was seen: what is kept, where that will do. Less than
+/// what was seen has keys stand for longer, never shorter.
+fn to_keep(seen: Offset, kept: Option<Offset>) -> Offset {
+    let does = |kept: &Offset| {
+        (kept.millis..=kept.millis.saturating_add(2 * SPARE)).contains(&seen.millis)
+    };
+    match kept.filter(does) {
+        Some(kept) if seen.until.saturating_sub(kept.until) < PERIOD => kept,
+        Some(kept) => Offset {
+            until: seen.until,
+            millis: kept.millis,
+        },
+        None => Offset {
+            until: seen.until,
+            millis: seen.millis.saturating_sub(SPARE),
+        },
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "the times of a test are far from any limit"
+)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn clocks_that_are_read_one_after_the_other_cost_a_write_a_period(
+            until in 0_i64..1_000_000_000,
+            readings in proptest::collection::vec((0..PERIOD, -SPARE..=SPARE), 1..100),
+        ) {
+            let seen = |until, millis| Offset { until, millis };
+            let kept = to_keep(seen(until, 1_000), None);
+            prop_assert_eq!(kept.millis, 1_000 - SPARE);
+            for (later, off) in readings {
+                let again = to_keep(seen(until + later, 1_000 + off), Some(kept));
+                prop_assert_eq!(again, kept);
+            }
+            let next = to_keep(seen(until + PERIOD, 1_000), Some(kept));
+            prop_assert_eq!(next, seen(until + PERIOD, kept.millis));
+        }
+
+        #[test]
+        fn what_is_kept_is_never_more_than_what_was_seen_nor_much_less(
+            millis in any::<i32>(), before in any::<i32>()
+        ) {
+            let seen = |millis| Offset { until: 0, millis: i64::from(millis) };
+            let kept = to_keep(seen(millis), Some(seen(before))).millis;
+            prop_assert!((kept..=kept + 2 * SPARE).contains(&i64::from(millis)));
+        }
     }
 }
