@@ -86,7 +86,7 @@ impl Directory {
         let (loaded, counts) = (directory.clone(), reload.clone());
         let mut look = move |occasion| {
             if let Some(contents) = files.look(occasion) {
-                counts.note(What::Directory, loaded.load(&file, contents));
+                loaded.load(&file, contents, &counts);
             }
         };
         look(Occasion::Periodic);
@@ -94,13 +94,14 @@ impl Directory {
         directory
     }
 
-    fn load(&self, file: &Path, contents: Contents) -> Outcome {
+    fn load(&self, file: &Path, contents: Contents, reload: &Reload) {
         let _span = tracing::info_span!("user_directory", file = %file.display()).entered();
         let contents = match contents {
             Ok(contents) => contents,
             Err(unreadable) => {
+                reload.note(What::Directory, Outcome::Refused);
                 tracing::warn!(error = %unreadable.error, "the user directory is not readable");
-                return Outcome::Refused;
+                return;
             }
         };
         match read(&contents.concat()) {
@@ -110,12 +111,12 @@ impl Directory {
                 }
                 let users = names.len();
                 *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
+                reload.note(What::Directory, Outcome::Loaded);
                 tracing::info!(users, left_out, "user directory loaded");
-                Outcome::Loaded
             }
             Err(error) => {
+                reload.note(What::Directory, Outcome::Refused);
                 tracing::warn!(%error, "the user directory is damaged; the names stay as they are");
-                Outcome::Refused
             }
         }
     }

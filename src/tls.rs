@@ -131,31 +131,31 @@ impl Tls {
         let acceptor = Acceptor(Arc::clone(&self.in_force));
         let counts = reload.clone();
         reload::watch(reload, tasks, stop, move |occasion| {
-            if let Some(outcome) = self.look(occasion) {
-                counts.note(What::Certificate, outcome);
-            }
+            self.look(occasion, &counts);
         });
         acceptor
     }
 
-    fn look(&mut self, occasion: Occasion) -> Option<Outcome> {
-        let mut contents = self.files.look(occasion)?;
+    fn look(&mut self, occasion: Occasion, reload: &Reload) {
+        let Some(mut contents) = self.files.look(occasion) else {
+            return;
+        };
         // The certificate may be written and the key about to be.
         if occasion == Occasion::Periodic {
             contents = self.files.settle().unwrap_or(contents);
         }
-        Some(match self.replacement(contents) {
+        match self.replacement(contents) {
             Ok(replacement) => {
                 let end = shown(replacement.end);
                 self.in_force.store(Arc::new(replacement));
+                reload.note(What::Certificate, Outcome::Loaded);
                 tracing::info!(%end, "certificate reloaded");
-                Outcome::Loaded
             }
             Err(error) => {
+                reload.note(What::Certificate, Outcome::Refused);
                 tracing::error!(%error, "the certificate is not reloaded; what was in force stays");
-                Outcome::Refused
             }
-        })
+        }
     }
 
     fn replacement(&self, contents: Contents) -> Result<InForce, TlsError> {

@@ -166,20 +166,20 @@ impl Keys {
 
     /// Puts these keys in force, if they are any, and tells what came of it.
     fn take(&self, found: Result<KeySet, JwksError>, reload: &Reload) -> Outcome {
-        let outcome = match found {
+        match found {
             Ok(keys) => {
                 let (count, left_out) = keys.counts();
                 self.current.store(Some(Arc::new(keys)));
+                reload.note(What::Jwks, Outcome::Loaded);
                 tracing::info!(keys = count, left_out, "keys of auth.jwt loaded");
                 Outcome::Loaded
             }
             Err(error) => {
+                reload.note(What::Jwks, Outcome::Refused);
                 tracing::error!(%error, "keys of auth.jwt are refused; those in force stay");
                 Outcome::Refused
             }
-        };
-        reload.note(What::Jwks, outcome);
-        outcome
+        }
     }
 }
 
