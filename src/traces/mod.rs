@@ -21,6 +21,9 @@ use self::client::CollectorClient;
 
 /// Turns everything off, where it is "true" in any case.
 const OTEL_SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
+/// Where traces go: "otlp", which is also what is meant where it is not said, or
+/// "none".
+const OTEL_TRACES_EXPORTER: &str = "OTEL_TRACES_EXPORTER";
 /// The one protocol that is spoken.
 const PROTOCOL: &str = "http/protobuf";
 const NAME: &str = "kootask";
@@ -38,6 +41,9 @@ pub enum TracesError {
     /// Another protocol is asked for.
     #[error("{0} asks for a protocol that is not spoken; {PROTOCOL} is")]
     Protocol(&'static str),
+    /// They shall go elsewhere than to a collector.
+    #[error("{OTEL_TRACES_EXPORTER} is neither otlp nor none")]
+    Elsewhere,
     /// The variables make no sense.
     #[error("OTEL_EXPORTER_OTLP_…: {0}")]
     Exporter(#[from] ExporterBuildError),
@@ -57,6 +63,11 @@ impl Traces {
         ];
         if !endpoints.iter().any(|name| variable(name).is_some()) || is_disabled() {
             return Ok(None);
+        }
+        match variable(OTEL_TRACES_EXPORTER).as_deref() {
+            None | Some("otlp") => {}
+            Some("none") => return Ok(None),
+            Some(_) => return Err(TracesError::Elsewhere),
         }
         let protocols = [
             OTEL_EXPORTER_OTLP_TRACES_PROTOCOL,

@@ -190,16 +190,21 @@ async fn without_a_collector_there_is_no_trace_and_other_variables_do_no_harm() 
 #[tokio::test(flavor = "multi_thread")]
 async fn opentelemetry_that_is_turned_off_exports_nothing() {
     let collector = Collector::start().await;
-    let mut command = traced(&collector.endpoint());
-    command
-        .env("OTEL_SDK_DISABLED", "True")
-        .env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
-    let mut off = Watched::start(command);
-    create(&off).await.send().await.task_id();
-    assert!(off.line("request").await.get("otel_trace_id").is_none());
-    send_signal(&off.child, "TERM");
-    ended_within(&mut off.child, Duration::from_secs(10)).await;
-    assert!(collector.spans(0).await.is_empty());
+    for (name, value) in [
+        ("OTEL_SDK_DISABLED", "True"),
+        ("OTEL_TRACES_EXPORTER", "none"),
+    ] {
+        let mut command = traced(&collector.endpoint());
+        command
+            .env(name, value)
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+        let mut off = Watched::start(command);
+        create(&off).await.send().await.task_id();
+        assert!(off.line("request").await.get("otel_trace_id").is_none());
+        send_signal(&off.child, "TERM");
+        ended_within(&mut off.child, Duration::from_secs(10)).await;
+        assert!(collector.spans(0).await.is_empty());
+    }
 
     // What is not "true" is false, and is told if it is not that either.
     for (spans, value, is_told) in [(1, "false", false), (2, "1", true)] {
@@ -266,6 +271,7 @@ async fn a_client_that_leaves_before_its_answer_ends_its_span() {
 fn variables_that_make_no_sense_are_told_at_the_start() {
     for (name, value, why) in [
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"),
+        ("OTEL_TRACES_EXPORTER", "zipkin", "neither otlp nor none"),
         (
             "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
             "http/json",
