@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use kootask::auth::stand_in;
@@ -21,6 +22,10 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// What the modest caller may be slowed down by, at the most.
 const BOUND: f64 = 3.0;
+/// Parts of each kind: the machine is not the same all the time.
+const PARTS: usize = 10;
+/// After which nothing is left of what the greedy one asked for.
+const REST: Duration = Duration::from_secs(1);
 const MODEST: &str = "bench-token";
 const GREEDY: &str = "greedy-token";
 
@@ -30,19 +35,27 @@ pub(crate) fn bench(settings: &Settings, stores: &Path) -> Result<()> {
     let population = filled.population;
     let server = start(&filled.database, stores)?;
     println!(
-        "fairness: {} reads, closed loop of one connection; beside it {} connections that each \
-         ask for pages of 100 tasks without a pause; {} CPUs for servers and clients together",
+        "fairness: twice {} reads of pages of 100 tasks, closed loop of one connection; in every \
+         second of {} parts beside {} connections that ask for the same without a pause; {} CPUs \
+         for servers and clients together",
         settings.fair_requests,
+        2 * PARTS,
         settings.greedy_connections,
         std::thread::available_parallelism()?,
     );
-    let alone = modest(server.address, population, settings)?;
     let pages = (OPERATIONS[0].ask)(population, &mut rand::rng()).path;
-    let connections = settings.greedy_connections;
-    let greedy = Greedy::start(server.address, GREEDY, &pages, connections)?;
-    greedy.wait_until_at_work();
-    let beside = modest(server.address, population, settings)?;
-    let answered = greedy.end()?;
+    let mut alone = Histogram::new_with_bounds(1, 60_000_000, 3)?;
+    let (mut beside, mut answered) = (alone.clone(), 0);
+    for _ in 0..PARTS {
+        let requests = settings.fair_requests / PARTS;
+        modest(server.address, population, requests, &mut alone)?;
+        let connections = settings.greedy_connections;
+        let greedy = Greedy::start(server.address, GREEDY, &pages, connections)?;
+        greedy.wait_until_at_work();
+        modest(server.address, population, requests, &mut beside)?;
+        answered += greedy.end()?;
+        std::thread::sleep(REST);
+    }
     server.stop()?;
 
     println!("\n| modest caller | p50 | p99 | slowest |");
@@ -81,21 +94,21 @@ fn start(database: &Path, folder: &Path) -> Result<Server> {
     })
 }
 
-/// The times of the modest caller's reads, in microseconds.
+/// Takes the times of so many of the modest caller's reads, in microseconds.
 fn modest(
     server: SocketAddr,
     population: Population,
-    settings: &Settings,
-) -> Result<Histogram<u64>> {
+    requests: usize,
+    times: &mut Histogram<u64>,
+) -> Result<()> {
     let mut random = rand::rng();
     let mut client = Client::connect(server, MODEST)?;
-    let mut times = Histogram::new_with_bounds(1, 60_000_000, 3)?;
-    for _ in 0..settings.fair_requests {
+    for _ in 0..requests {
         let question = (OPERATIONS[0].ask)(population, &mut random);
         let answer = client.get(&question.path)?;
         let latency = u64::try_from(answer.latency.as_micros())?.max(1);
         question.check(answer.status, answer.body)?;
         times.record(latency)?;
     }
-    Ok(times)
+    Ok(())
 }

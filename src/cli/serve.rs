@@ -43,7 +43,7 @@ pub(super) const ALLOW: &str = "--accept-any-from-network";
 
 /// After how many steps of other requests a worker looks for new ones. With the usual 61
 /// who asks for one task would wait for dozens of pages of others.
-const EVENT_INTERVAL: u32 = 16;
+const EVENT_INTERVAL: u32 = 8;
 /// There is nobody who may call.
 const NO_CREDENTIAL: &str = "\
 no credential is configured, so nobody could call this service. Add one, for example a bearer token:
