@@ -150,6 +150,7 @@ impl Turns {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
 impl State {
     /// Keeps nothing of a caller that has no reads.
     fn forget_idle(&mut self, caller: &Key) {
