@@ -16,7 +16,7 @@ use crate::{BACKLOG, Settings, Window, cpu};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// Connections that create.
+/// Connections that create, at least: there are as many as workers.
 const CREATORS: usize = 16;
 /// How long a creator rests while the backlog is full.
 const REST: Duration = Duration::from_millis(1);
@@ -25,6 +25,7 @@ const REST: Duration = Duration::from_millis(1);
 #[derive(Default)]
 struct Counts {
     created: AtomicU64,
+    claimed: AtomicU64,
     completed: AtomicU64,
     over: AtomicBool,
 }
@@ -38,10 +39,11 @@ impl Counts {
         self.completed.load(Ordering::Relaxed)
     }
 
+    /// The tasks that wait for a worker.
     fn backlog(&self) -> u64 {
         self.created
             .load(Ordering::Relaxed)
-            .saturating_sub(self.completed())
+            .saturating_sub(self.claimed.load(Ordering::Relaxed))
     }
 }
 
@@ -63,8 +65,8 @@ impl Loops {
         })
     }
 
-    fn create(&mut self, server: SocketAddr) {
-        for _ in 0..CREATORS {
+    fn create(&mut self, server: SocketAddr, creators: usize) {
+        for _ in 0..creators {
             let create = creating(server, Arc::clone(&self.counts));
             self.running.spawn_on(create, self.runtime.handle());
         }
@@ -98,7 +100,7 @@ pub(crate) fn measure(
     settings: Settings,
 ) -> Result<Window> {
     let mut loops = Loops::new()?;
-    loops.create(server.address);
+    loops.create(server.address, workers.max(CREATORS));
     loops.work(server.address, workers, batch);
     std::thread::sleep(settings.warm_up);
     let (begun, before) = (Instant::now(), loops.counts.completed());
@@ -138,7 +140,11 @@ async fn creating(server: SocketAddr, counts: Arc<Counts>) -> Result<()> {
 async fn working(server: SocketAddr, batch: usize, counts: Arc<Counts>) -> Result<()> {
     let mut connection = Connection::connect(server).await?;
     while !counts.is_over() {
-        for (id, fence) in connection.claim(batch).await? {
+        let claimed = connection.claim(batch).await?;
+        counts
+            .claimed
+            .fetch_add(claimed.len() as u64, Ordering::Relaxed);
+        for (id, fence) in claimed {
             connection.complete(id, fence).await?;
             counts.completed.fetch_add(1, Ordering::Relaxed);
         }
