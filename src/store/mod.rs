@@ -2,6 +2,7 @@
 //! implement [`crate::task::repository`].
 
 mod dispatch;
+mod given;
 pub mod memory;
 mod nodes;
 mod outlook;

@@ -11,6 +11,7 @@ use super::index::{Entry, Fingerprints, Index};
 use super::work::{Outcomes, Writes};
 use super::{standing, transition};
 use crate::store::dispatch::{Dispatch, DueRetry, Moved, Storage, Waiters};
+use crate::store::given::Given;
 use crate::store::row::{self, Code, NewRow};
 use crate::task::idempotency::Digest;
 use crate::task::life_cycle::Command;
@@ -45,6 +46,7 @@ pub(super) struct Batch<'a> {
     connection: &'a Connection,
     fingerprints: &'a Fingerprints,
     keys: &'a Index,
+    given: &'a mut Given,
     /// The first id whose key has not expired.
     first_kept: i64,
     /// The keys of this very batch.
@@ -58,6 +60,7 @@ impl<'a> Batch<'a> {
         connection: &'a Connection,
         fingerprints: &'a Fingerprints,
         keys: &'a Index,
+        given: &'a mut Given,
         first_kept: i64,
     ) -> rusqlite::Result<Self> {
         Ok(Self {
@@ -66,6 +69,7 @@ impl<'a> Batch<'a> {
             connection,
             fingerprints,
             keys,
+            given,
             first_kept,
             own_keys: HashMap::new(),
             key_entries: Vec::new(),
@@ -90,7 +94,7 @@ impl<'a> Batch<'a> {
         let mut transitions = Vec::with_capacity(writes.transitions.len());
         for job in &writes.transitions {
             let Target { id, scope } = &job.work.target;
-            let applied = transition::apply(self.connection, *id, scope, &job.work.command, now)?;
+            let applied = self.apply(*id, scope, &job.work.command, now)?;
             transitions.push(applied.map(|moved| Box::new(dispatch.moved(moved, now))));
         }
         let mut creates = Vec::with_capacity(writes.creates.len());
@@ -262,6 +266,6 @@ impl Storage for Batch<'_> {
         command: &Command,
         at: Timestamp,
     ) -> Result<Result<Moved, ApplyError>, DatabaseError> {
-        transition::apply(self.connection, id, scope, command, at)
+        transition::apply(self.connection, self.given, id, scope, command, at)
     }
 }

@@ -16,6 +16,7 @@ use super::log::Log;
 use super::standing;
 use super::work::{Outcomes, Writes};
 use crate::store::dispatch::{Dispatch, Waiters};
+use crate::store::given::Given;
 use crate::store::nodes::{OwnNodes, StoredIds};
 use crate::store::outlook::Outlook;
 use crate::store::row::{self, Code, CorruptRow};
@@ -91,6 +92,8 @@ pub(super) struct Database {
     /// None when the last transaction failed: it may have what the database has
     /// not.
     dispatch: Option<Dispatch>,
+    /// None then, for the same reason.
+    given: Given,
     /// The next commit writes something by itself.
     is_probed: bool,
     /// Dropped last: it holds the lock.
@@ -149,6 +152,7 @@ impl Source {
                 self.attempts,
                 self.clock.elapsed(),
             )?),
+            given: Given::default(),
             connection,
         };
         database.load_young_keys()?;
@@ -241,11 +245,18 @@ impl Database {
             Some(dispatch) => dispatch,
             None => standing::load(&self.connection, self.source.attempts, elapsed)?,
         };
+        let mut given = std::mem::take(&mut self.given);
         let first_kept = self.expiry.first_kept();
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut batch = Batch::new(&transaction, &self.fingerprints, &self.keys, first_kept)?;
+        let mut batch = Batch::new(
+            &transaction,
+            &self.fingerprints,
+            &self.keys,
+            &mut given,
+            first_kept,
+        )?;
         let mut outcomes = batch.work(writes, waiters, &mut dispatch, (elapsed, now))?;
         let (key_entries, source_user_entries) = batch.into_entries();
         let rows = writes.len().max(1);
@@ -270,6 +281,7 @@ impl Database {
         dispatch.committed(self.source.clock.elapsed());
         outcomes.moves = dispatch.take_moves();
         self.dispatch = Some(dispatch);
+        self.given = given;
         Ok(outcomes)
     }
 

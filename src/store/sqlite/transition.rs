@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::database::DatabaseError;
 use crate::store::dispatch::{Moved, ready_from};
+use crate::store::given::Given;
 use crate::store::row::{self, Code, TaskRow};
 use crate::task::attempt::{Action, EndedAttempt};
 use crate::task::life_cycle::{Command, NewFailures};
@@ -12,15 +13,21 @@ use crate::task::repository::{ApplyError, StoreError};
 use crate::task::scope::Scope;
 use crate::task::{Identifier, Task, TaskId};
 
-/// Applies a command to a task, and writes what is to be written for it.
+/// Applies a command to a task, which may be `given`, and writes what is to be written
+/// for it.
 pub(super) fn apply(
     connection: &Connection,
+    given: &mut Given,
     id: TaskId,
     scope: &Scope,
     command: &Command,
     at: Timestamp,
 ) -> Result<Result<Moved, ApplyError>, DatabaseError> {
-    let found = match find(connection, id) {
+    let found = match given.take(id) {
+        None => find(connection, id),
+        known => Ok(known),
+    };
+    let found = match found {
         // It must not be in the way of all others.
         Err(DatabaseError::Corrupt(error)) => {
             tracing::error!(task_id = %id, %error, "a task cannot be led on");
@@ -28,13 +35,20 @@ pub(super) fn apply(
         }
         found => found?,
     };
-    let Some(mut task) = found.filter(|task| scope.covers(task)) else {
+    let Some(mut task) = found else {
         return Ok(Err(ApplyError::NoTask));
     };
+    if !scope.covers(&task) {
+        given.note(&task);
+        return Ok(Err(ApplyError::NoTask));
+    }
     let (was, was_ready) = (task.status, ready_from(&task));
     let effects = match task.apply(command, at) {
         Ok(effects) => effects,
-        Err(refusal) => return Ok(Err(refusal.into())),
+        Err(refusal) => {
+            given.note(&task);
+            return Ok(Err(refusal.into()));
+        }
     };
     if effects.changed {
         update(connection, &task)?;
@@ -48,6 +62,7 @@ pub(super) fn apply(
     if let Some(failures) = &effects.failures {
         insert_failures(connection, id, failures)?;
     }
+    given.note(&task);
     Ok(Ok(Moved::new(was, was_ready, task, effects.lease)))
 }
 

@@ -1,13 +1,13 @@
 //! Claims and leases, as only SQLite has them.
 
 use jiff::SignedDuration;
-use kootask::task::TaskId;
 use kootask::task::life_cycle::Command;
 use kootask::task::repository::{ApplyError, StoreError};
+use kootask::task::{TaskId, TaskStatus};
 use rusqlite::Connection;
 
 use super::Place;
-use crate::store::work::{actor, claim, complete, heartbeat, request};
+use crate::store::work::{actor, claim, complete, find, heartbeat, request};
 use crate::store::{apply, create_new, transfer};
 
 #[tokio::test]
@@ -59,5 +59,26 @@ async fn heartbeats_and_claims_of_nothing_write_nothing() {
     assert_eq!(version(), before);
     apply(&store, task.id, complete(&task)).await.unwrap();
     assert_ne!(version(), before);
+    store.close().await;
+}
+
+/// Tasks that workers are at are known without being read: what is known must not run
+/// ahead of the database.
+#[tokio::test]
+async fn what_a_failed_commit_would_have_changed_is_as_before() {
+    let place = Place::new();
+    let store = place.open().await;
+    create_new(&store, transfer("source"), None).await;
+    let task = claim(&store, request(1)).await.remove(0);
+    let other = Connection::open(place.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let failed = apply(&store, task.id, Command::Cancel(actor())).await;
+    assert!(matches!(failed, Err(ApplyError::Store(_))), "{failed:?}");
+    other.execute_batch("ROLLBACK").unwrap();
+    apply(&store, task.id, heartbeat(&task)).await.unwrap();
+    let completed = apply(&store, task.id, complete(&task)).await.unwrap();
+    assert_eq!(completed.status, TaskStatus::Success);
+    assert!(!completed.cancel_requested);
+    assert_eq!(find(&store, task.id).await, completed);
     store.close().await;
 }
