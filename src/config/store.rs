@@ -36,24 +36,24 @@ section! {
         pub migrate: bool,
 
         /// The most connections of this instance to PostgreSQL: one writes what is
-        /// created, one what becomes of tasks, and the rest read. The default is 5 more
-        /// than there are cores, at most 21.
+        /// created, two what becomes of tasks, and the rest read. The default is 6 more
+        /// than there are cores, at most 22.
         #[computed(default_max_connections)]
-        #[example(7)]
-        #[range(3, 1000)]
+        #[example(8)]
+        #[range(4, 1000)]
         pub max_connections: u16,
     }
 }
 
-/// Two connections for writing and, for reads, three and one more for each core:
-/// from 7 with 2 cores up to 21. A database works best on about as many
+/// Three connections for writing and, for reads, three and one more for each core:
+/// from 8 with 2 cores up to 22. A database works best on about as many
 /// statements at a time as it has cores and disks; the rest may wait.
 fn default_max_connections() -> u16 {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     u16::try_from(cores)
         .unwrap_or(u16::MAX)
         .min(16)
-        .saturating_add(5)
+        .saturating_add(6)
 }
 
 /// A password is both in the URL, for whoever connects, and beside it, for

@@ -67,6 +67,11 @@ impl Pulse {
         }
     }
 
+    /// It was given up: another writer does it.
+    pub(super) fn given_up(&self) {
+        self.state().commit = None;
+    }
+
     /// Tasks went over into these statuses.
     pub(super) fn moved(&self, moves: impl IntoIterator<Item = (TaskType, TaskStatus)>) {
         for (task_type, to) in moves {

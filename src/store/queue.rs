@@ -193,6 +193,23 @@ impl<W, D> Queue<W, D> {
         })
     }
 
+    /// Takes in a job of another queue, with its place in time; without a free place its
+    /// work is refused.
+    pub(super) fn pass(&self, job: Job<W, D>) {
+        let mut state = self.state();
+        let refused = if state.closed {
+            StoreError::Closed
+        } else if state.jobs.len() >= CAPACITY {
+            StoreError::Overloaded
+        } else {
+            state.jobs.push(job);
+            drop(state);
+            return self.wakeup.wake();
+        };
+        drop(state);
+        refuse([job].into_iter(), &refused);
+    }
+
     /// The next batch, in order, for the one writer; empty if there is nothing
     /// yet. `None` when the queue is closed and drained.
     pub(super) fn try_take(&self) -> Option<Vec<Job<W, D>>> {

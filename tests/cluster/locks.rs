@@ -100,7 +100,7 @@ async fn a_lock_of_a_moment_delays_and_refuses_nobody() {
 async fn reads_that_hang_leave_a_connection_for_another_caller_and_creates_go_on() {
     let database = TestDatabase::shared();
     let process = TestProcess::configured(&format!(
-        "[store]\nurl = \"{}\"\nmax_connections = 4",
+        "[store]\nurl = \"{}\"\nmax_connections = 5",
         database.url
     ));
     let task = process.create(IMPORT).send().await.task_id();

@@ -151,8 +151,8 @@ async fn clients_that_leave_leave_no_transaction_and_no_connection_behind() {
             sessions(&database, "xact_start IS NOT NULL") == 0
         })
         .await;
-        // As many as `store.max_connections` at most: 5, and one for each core.
-        let most = 5 + std::thread::available_parallelism().unwrap().get();
+        // As many as `store.max_connections` at most: 6, and one for each core.
+        let most = 6 + std::thread::available_parallelism().unwrap().get();
         assert!(sessions(&database, "true") <= most);
     }
     settle(process.address, &mut ledger).await;

@@ -71,7 +71,7 @@ fn store_id_and_directory() -> impl Strategy<Value = String> {
     let url = prop_oneof![Just("memory:".to_owned()), path, postgres_url()]
         .prop_map(|url| format!("url = {}", serde_json::to_string(&url).unwrap()));
     let migrate = any::<bool>().prop_map(|migrate| format!("migrate = {migrate}"));
-    let connections = (3..=1000_u16).prop_map(|most| format!("max_connections = {most}"));
+    let connections = (4..=1000_u16).prop_map(|most| format!("max_connections = {most}"));
     let store = (
         option::of(url),
         option::of(migrate),

@@ -114,18 +114,18 @@ fn migrate_is_true_or_false() {
 }
 
 #[test]
-fn connections_are_3_to_1000() {
+fn connections_are_4_to_1000() {
     let of = |value: &str| {
         read(&store(&format!("max_connections = {value}")))
             .store
             .max_connections
     };
-    assert_eq!((of("3"), of("1000"), of("'7'")), (3, 1000, 7));
-    for value in ["0", "2", "1001", "65535"] {
+    assert_eq!((of("4"), of("1000"), of("'8'")), (4, 1000, 8));
+    for value in ["0", "3", "1001", "65535"] {
         let message = refused(&store(&format!("max_connections = {value}")));
         assert!(
             message.contains(
-                "store.max_connections: must be a whole number from 3 to 1000, such as 7"
+                "store.max_connections: must be a whole number from 4 to 1000, such as 8"
             ),
             "{value}: {message}"
         );
@@ -135,7 +135,7 @@ fn connections_are_3_to_1000() {
         assert_eq!(keys_at_fault(&toml), ["store.max_connections"], "{value}");
     }
     let default = read("").store.max_connections;
-    assert!((6..=21).contains(&default), "{default}");
+    assert!((7..=22).contains(&default), "{default}");
 }
 
 #[test]

@@ -131,7 +131,7 @@ fn what_is_wanted_is_told_with_its_range_and_an_example() {
         ),
         (
             "store.max_connections = 1",
-            "store.max_connections: must be a whole number from 3 to 1000, such as 7",
+            "store.max_connections: must be a whole number from 4 to 1000, such as 8",
         ),
         (
             "server.body_limit = '1GiB'",

@@ -40,7 +40,7 @@ use self::locked_keys::LockedKeys;
 use self::node::{NoId, NodeIds};
 use self::opening::Opened;
 pub use self::opening::{OpenError, migrate};
-use self::transition::{TransitionWriter, Transitions};
+use self::transition::{CompletionWriter, TransitionWriter, Transitions};
 pub use self::url::PostgresUrl;
 use self::writer::{CreateQueue, Outcome, Writer};
 use super::StoreContext;
@@ -65,6 +65,7 @@ pub struct PostgresStore {
     queue: Arc<CreateQueue>,
     pulse: Arc<Pulse>,
     transition_pulse: Arc<Pulse>,
+    completion_pulse: Arc<Pulse>,
     locked_keys: LockedKeys,
     pool: Pool,
     transitions: Arc<Transitions>,
@@ -100,7 +101,8 @@ impl PostgresStore {
         } = context;
         let stop = stop.child_token();
         let pulse = Arc::new(Pulse::new(Arc::clone(&observer)));
-        let transition_pulse = Arc::new(Pulse::new(observer));
+        let transition_pulse = Arc::new(Pulse::new(Arc::clone(&observer)));
+        let completion_pulse = Arc::new(Pulse::new(observer));
         let (ids, queue) = (keeper.ids(), Arc::new(CreateQueue::default()));
         // The node may become another; the keeper records it.
         let span = tracing::info_span!("postgres", node = keeper.node());
@@ -112,6 +114,12 @@ impl PostgresStore {
             Arc::clone(&transitions),
         );
         let leader = leader.run().instrument(span.clone());
+        let completions = CompletionWriter::new(
+            database.clone(),
+            Arc::clone(&completion_pulse),
+            Arc::clone(&transitions),
+        );
+        let completions = completions.run().instrument(span.clone());
         let fresh = transitions.fresh();
         let writer = Writer::new(database, connection, keeper, clock.clone(), fresh);
         let writer = writer
@@ -122,10 +130,15 @@ impl PostgresStore {
         Ok(Self {
             ids,
             // Not ended by the token: they end when what was accepted is committed.
-            writers: Mutex::new(vec![tasks.spawn(writer), tasks.spawn(leader)]),
+            writers: Mutex::new(vec![
+                tasks.spawn(writer),
+                tasks.spawn(leader),
+                tasks.spawn(completions),
+            ]),
             queue,
             pulse,
             transition_pulse,
+            completion_pulse,
             locked_keys: LockedKeys::default(),
             transitions,
             clock,
@@ -249,7 +262,7 @@ impl TaskRepository for PostgresStore {
 
     /// That the database takes writes is told by the lease: its renewal is one.
     fn health(&self) -> Health {
-        let pulses = [&self.pulse, &self.transition_pulse];
+        let pulses = [&self.pulse, &self.transition_pulse, &self.completion_pulse];
         let ended = pulses.into_iter().find(|pulse| !pulse.is_alive());
         Health {
             is_alive: ended.is_none(),
@@ -270,8 +283,8 @@ impl TaskRepository for PostgresStore {
         Load {
             queue_length: Some(length),
             queue_capacity: Some(queue::CAPACITY),
-            // Each of the two writers has one of its own.
-            connections: Some(self.pool.status().size.saturating_add(2)),
+            // Each of the three writers has one of its own.
+            connections: Some(self.pool.status().size.saturating_add(3)),
             lease: Some(self.ids.sure_for(Instant::now()).unwrap_or_default()),
             due: self.transitions.due(self.clock.now()),
         }
@@ -281,6 +294,7 @@ impl TaskRepository for PostgresStore {
         Box::pin(async move {
             self.pulse.close();
             self.transition_pulse.close();
+            self.completion_pulse.close();
             self.stop.cancel();
             self.pool.close();
             self.queue.close();
@@ -301,6 +315,7 @@ impl Drop for PostgresStore {
     fn drop(&mut self) {
         self.pulse.close();
         self.transition_pulse.close();
+        self.completion_pulse.close();
         self.stop.cancel();
         self.queue.close();
         self.transitions.close();

@@ -160,8 +160,8 @@ async fn prepare(database: &Database, migrate: bool) -> Result<Migrated, Failure
 }
 
 async fn start(database: &Database, context: &StoreContext) -> Result<Opened, Failure> {
-    // Creates have a connection of their own, and so have transitions.
-    let pool_size = context.max_connections.saturating_sub(2).max(1);
+    // Creates have a connection of their own, and transitions have two.
+    let pool_size = context.max_connections.saturating_sub(3).max(1);
     let pool = database
         .clone()
         .pool(usize::from(pool_size))

@@ -3,6 +3,7 @@
 mod access;
 mod claims;
 mod clocks;
+mod completions;
 mod durability;
 mod expiry;
 mod keys;

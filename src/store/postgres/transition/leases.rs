@@ -2,6 +2,7 @@
 //! database's clock alone.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::Connection as _;
@@ -24,6 +25,36 @@ const MOST: i64 = 500;
 pub(super) struct Holdings {
     of_tenants: HashMap<TenantId, usize>,
     of_holders: HashMap<Identifier, usize>,
+}
+
+/// Changes of the numbers of leases that were committed beside the writer that keeps
+/// them.
+#[derive(Default)]
+pub(super) struct HoldingChanges(Mutex<HashMap<(TenantId, TaskType, Identifier), isize>>);
+
+impl HoldingChanges {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(TenantId, TaskType, Identifier), isize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a change that was committed.
+    pub(super) fn count(&self, change: HoldingChange) {
+        let of = (change.tenant_id, change.task_type, change.holder);
+        let mut changes = self.lock();
+        let by = changes.entry(of).or_default();
+        *by = by.saturating_add(change.by);
+    }
+
+    /// What came since this was last asked.
+    pub(super) fn take(&self) -> impl Iterator<Item = HoldingChange> {
+        let changes = std::mem::take(&mut *self.lock()).into_iter();
+        changes.map(|((tenant_id, task_type, holder), by)| HoldingChange {
+            tenant_id,
+            task_type,
+            holder,
+            by,
+        })
+    }
 }
 
 /// All leases, counted.

@@ -1,10 +1,13 @@
 //! Commands and claims: a queue each, and one task with a connection of its own that
-//! takes what waits as a batch.
+//! takes what waits as a batch; and another for the most frequent of commands.
 //!
 //! ```text
 //! apply ──> commands ─┐              ┌─ rows locked, Task::apply in Rust ─┐
 //! claim ──> claims ───┴─> writer ──> │ one statement for each table       │ ──> answers
 //! created, looks ──> supply ─────────┴─ one commit ───────────────────────┘
+//!
+//! apply ──> completions ──> writer of completions: one statement ──> answers
+//!                             └─ what it cannot do ──> commands
 //! ```
 //!
 //! Whether a task is another's is settled by its row's lock and its fence, and when a
@@ -13,6 +16,7 @@
 mod changes;
 mod claims;
 mod commands;
+mod completions;
 mod fresh;
 mod leases;
 mod rows;
@@ -20,13 +24,16 @@ mod supply;
 mod transaction;
 mod writer;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::completions::CompletionWriter;
 pub(super) use self::fresh::Fresh;
+use self::leases::HoldingChanges;
 pub(super) use self::writer::TransitionWriter;
+use crate::store::given::Given;
 use crate::store::outlook::Board;
 use crate::store::queue::Queue;
 use crate::task::Task;
@@ -47,10 +54,15 @@ type Applied = Result<Task, ApplyError>;
 /// What a claim got.
 type Claimed = Result<Vec<Task>, ClaimError>;
 
-/// What waits for the writer of transitions.
+/// What waits for the writers of transitions.
 #[derive(Default)]
 pub(super) struct Transitions {
     commands: Queue<Transition, Applied>,
+    /// Commands that complete tasks which were known.
+    completions: Queue<Transition, Applied>,
+    given: Mutex<Given>,
+    /// By completions.
+    completed: HoldingChanges,
     claims: Queue<ClaimRequest, Claimed>,
     fresh: Arc<Fresh>,
     board: Board,
@@ -64,8 +76,19 @@ impl Transitions {
         Arc::clone(&self.fresh)
     }
 
+    /// The tasks that this instance has given to workers, as its commits left them.
+    fn given(&self) -> MutexGuard<'_, Given> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) async fn apply(&self, target: Target, command: Command) -> Applied {
-        let pending = self.commands.place()?.take(Transition { target, command });
+        let completes = matches!(command, Command::Complete { .. });
+        let queue = if completes && self.given().has(target.id) {
+            &self.completions
+        } else {
+            &self.commands
+        };
+        let pending = queue.place()?.take(Transition { target, command });
         pending.committed().await?
     }
 
@@ -87,7 +110,8 @@ impl Transitions {
 
     /// Takes no more; what waits is still done, but for claims, which get nothing.
     pub(super) fn close(&self) {
-        self.commands.close();
+        // That of commands is closed when no completion may be left to them any more.
+        self.completions.close();
         self.claims.close();
     }
 }

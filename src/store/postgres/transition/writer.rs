@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::rounds::look_period;
-use super::changes::Changes;
+use super::changes::{Changes, HoldingChange};
 use super::leases::Holdings;
 use super::supply::Supply;
 use super::{Applied, Claimed, Transition, Transitions};
@@ -207,6 +207,10 @@ impl TransitionWriter {
     }
 
     async fn turn(&mut self) {
+        let transitions = Arc::clone(&self.transitions);
+        for change in transitions.completed.take() {
+            self.count(change);
+        }
         for ((tenant_id, task_type), first) in self.transitions.fresh.take() {
             self.supply.created(tenant_id, task_type, first);
         }
@@ -279,14 +283,21 @@ impl TransitionWriter {
     fn note(&mut self, changes: &Changes) {
         self.pulse.moved(changes.moves());
         for change in changes.holdings() {
-            if let Some(leases) = &mut self.leases {
-                let of_type = leases.entry(change.task_type).or_default();
-                *of_type = of_type.saturating_add_signed(change.by);
-            }
-            self.holdings.count(change);
+            self.count(change);
         }
+        let mut given = self.transitions.given();
         for task in changes.changed() {
             self.supply.changed(task);
+            given.note(task);
         }
+    }
+
+    /// Counts a change of somebody's number of leases.
+    fn count(&mut self, change: HoldingChange) {
+        if let Some(leases) = &mut self.leases {
+            let of_type = leases.entry(change.task_type).or_default();
+            *of_type = of_type.saturating_add_signed(change.by);
+        }
+        self.holdings.count(change);
     }
 }
