@@ -55,12 +55,13 @@ impl Database {
 
     /// A session for reads and writes.
     pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
-        within(CONNECT_TIMEOUT, async {
+        // It is large, rarely needed, and part of whatever wants a session.
+        let connect = Box::pin(async {
             let mut connection = self.options.connect().await?;
             set_up(&mut connection).await?;
             Ok::<_, sqlx::Error>(connection)
-        })
-        .await
+        });
+        within(CONNECT_TIMEOUT, connect).await
     }
 
     /// Not a store's session, but one in which a statement may take its time, as a
