@@ -278,10 +278,11 @@ impl Dispatch {
     ) -> Result<Claimed, S::Error> {
         let holder = &request.claim.holder;
         let mut tasks = Vec::new();
-        for key in self.leases.of_claim(holder, request.claim.claim_id) {
-            tasks.extend(self.renew(&key, storage, now)?);
+        let held = self.leases.of_claim(holder, request.claim.claim_id);
+        for key in &held {
+            tasks.extend(self.renew(key, storage, now)?);
         }
-        if !tasks.is_empty() {
+        if !held.is_empty() {
             return Ok(Ok(tasks));
         }
         let free = MAX_LEASES.saturating_sub(self.leases.count(holder));

@@ -40,6 +40,7 @@ contract! {
 contract! {
     backends whose time is the tests:
     a_lost_answer_that_comes_later_promises_no_more_than_is_kept,
+    a_repeated_claim_gets_nothing_else_when_the_time_of_its_attempt_runs_out,
     a_task_is_not_stuck_after_its_worker_crashed,
     a_late_worker_does_not_finish_anothers_attempt,
     a_long_task_does_not_run_twice_while_its_worker_is_heard_of,
@@ -255,6 +256,28 @@ async fn a_lost_answer_that_comes_later_promises_no_more_than_is_kept(backend: &
     apply(&store, first[0].id, complete(&first[0]))
         .await
         .unwrap();
+}
+
+/// What is held under its id is all that it may get, and that has no time for the lease
+/// that it would be promised.
+async fn a_repeated_claim_gets_nothing_else_when_the_time_of_its_attempt_runs_out(
+    backend: &impl Backend,
+) {
+    let clock = MovedClock::new();
+    let store = backend.open(&clock, NODE).await;
+    for _ in 0..2 {
+        create_new(&store, transfer("source"), None).await;
+    }
+    let mut long = request(1);
+    long.claim.lease = RetryPolicy::default().attempt_timeout * 3 / 5;
+    let first = claim(&store, long.clone()).await;
+    let half = RetryPolicy::default().attempt_timeout.as_secs() / 2;
+    pass(backend, &clock, &store, i64::try_from(half).unwrap()).await;
+    assert!(claim(&store, long).await.is_empty());
+    apply(&store, first[0].id, complete(&first[0]))
+        .await
+        .unwrap();
+    assert_eq!(claim(&store, request(2)).await.len(), 1);
 }
 
 async fn a_task_is_not_stuck_after_its_worker_crashed(backend: &impl Backend) {

@@ -79,14 +79,10 @@ pub(super) async fn take(
         });
         let gets = match same.and_then(|same| got.get(same)) {
             Some(same) => same.clone(),
-            None => {
-                let again = renew_held(&held, claim, attempt_timeout, changes);
-                if again.is_empty() {
-                    selection.give(one, attempt_timeout, changes)
-                } else {
-                    Some(Ok(again))
-                }
-            }
+            None => match renew_held(&held, claim, attempt_timeout, changes) {
+                Some(again) => (!again.is_empty()).then_some(Ok(again)),
+                None => selection.give(one, attempt_timeout, changes),
+            },
         };
         got.push(gets);
     }
@@ -94,19 +90,23 @@ pub(super) async fn take(
     Ok(Taken { got, left })
 }
 
-/// The tasks that are held under this claim's id. What is promised with them is
-/// promised anew.
+/// The tasks that are held under this claim's id, if any are: those whose attempts have
+/// the time for a whole lease, for what is promised with them is promised anew.
 fn renew_held(
     held: &[Locked],
     claim: &Claim,
     attempt_timeout: Duration,
     changes: &mut Changes,
-) -> Vec<Task> {
+) -> Option<Vec<Task>> {
+    let is_same = |of: &&Locked| {
+        of.task.attempt.as_ref().is_some_and(|attempt| {
+            (&attempt.claim.claim_id, &attempt.claim.holder) == (&claim.claim_id, &claim.holder)
+        })
+    };
+    let mut held = held.iter().filter(is_same).peekable();
+    held.peek()?;
     let mut renewed = Vec::new();
     for Locked { task, at } in held {
-        let is_same = task.attempt.as_ref().is_some_and(|attempt| {
-            (&attempt.claim.claim_id, &attempt.claim.holder) == (&claim.claim_id, &claim.holder)
-        });
         let heartbeat = Command::Heartbeat {
             report: Report {
                 fence: task.fence,
@@ -116,15 +116,14 @@ fn renew_held(
             timeout: attempt_timeout,
         };
         let mut task = task.clone();
-        if is_same
-            && let Ok(effects) = task.apply(&heartbeat, *at)
+        if let Ok(effects) = task.apply(&heartbeat, *at)
             && let LeaseChange::For(lease) = effects.lease
         {
             changes.renew(&task, lease);
             renewed.push(task);
         }
     }
-    renewed
+    Some(renewed)
 }
 
 impl Visited {
