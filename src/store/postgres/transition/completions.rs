@@ -16,6 +16,7 @@ use sqlx::postgres::PgConnection;
 use tokio::time::Instant;
 
 use super::changes::HoldingChange;
+use super::leases::Begun;
 use super::rows::Key;
 use super::{Applied, Transition, Transitions};
 use crate::store::postgres::connection::{Database, answered};
@@ -116,11 +117,11 @@ impl CompletionWriter {
         }
         let oldest = completions.values().map(|of| of.job.since()).min();
         self.pulse.begin(completions.len(), oldest);
-        let begun = Instant::now();
+        let (begun, counted) = (Instant::now(), self.transitions.completed.begin());
         match self.commit(&completions).await {
             Ok(ended) => {
                 self.pulse.committed();
-                self.settle(completions, &ended);
+                self.settle(completions, &ended, &counted);
             }
             Err(error) => {
                 self.pulse.given_up();
@@ -159,8 +160,13 @@ impl CompletionWriter {
         Ok(ended)
     }
 
-    fn settle(&self, completions: BTreeMap<Key, Completion>, ended: &BTreeMap<Key, Timestamp>) {
-        let mut moves = Vec::new();
+    fn settle(
+        &self,
+        completions: BTreeMap<Key, Completion>,
+        ended: &BTreeMap<Key, Timestamp>,
+        begun: &Begun,
+    ) {
+        let (mut done, mut moves, mut holdings) = (Vec::new(), Vec::new(), Vec::new());
         for (key, Completion { job, was, mut is }) in completions {
             let Some(ended_at) = ended.get(&key) else {
                 self.transitions.commands.pass(job);
@@ -169,17 +175,18 @@ impl CompletionWriter {
             is.ended_at = Some(*ended_at);
             let task_type = is.parameters.task_type();
             moves.push((task_type, is.status));
-            if let Some(attempt) = was.attempt {
-                self.transitions.completed.count(HoldingChange {
-                    tenant_id: was.tenant_id,
-                    task_type,
-                    holder: attempt.claim.holder,
-                    by: -1,
-                });
-            }
-            queue::answer(vec![job], vec![Ok(is)]);
+            holdings.extend(was.attempt.map(|attempt| HoldingChange {
+                tenant_id: was.tenant_id,
+                task_type,
+                holder: attempt.claim.holder,
+                by: -1,
+            }));
+            done.push((job, Ok(is)));
         }
         self.pulse.moved(moves);
+        self.transitions.completed.count(begun, holdings);
+        let (jobs, done) = done.into_iter().unzip();
+        queue::answer(jobs, done);
     }
 }
 

@@ -27,27 +27,62 @@ pub(super) struct Holdings {
     of_holders: HashMap<Identifier, usize>,
 }
 
-/// Changes of the numbers of leases that were committed beside the writer that keeps
-/// them.
+/// Changes of the numbers of leases that are committed beside the writer that keeps them.
+///
+/// What a census may have counted already is left out: till the next one a number is
+/// rather too high than too low, so that nobody gets more leases than he may.
 #[derive(Default)]
-pub(super) struct HoldingChanges(Mutex<HashMap<(TenantId, TaskType, Identifier), isize>>);
+pub(super) struct HoldingChanges(Mutex<Uncounted>);
+
+#[derive(Default)]
+struct Uncounted {
+    /// The censuses so far.
+    censuses: u64,
+    changes: HashMap<(TenantId, TaskType, Identifier), isize>,
+}
+
+/// When a commit began, in censuses.
+pub(super) struct Begun(u64);
 
 impl HoldingChanges {
-    fn lock(&self) -> MutexGuard<'_, HashMap<(TenantId, TaskType, Identifier), isize>> {
+    fn lock(&self) -> MutexGuard<'_, Uncounted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a change that was committed.
-    pub(super) fn count(&self, change: HoldingChange) {
-        let of = (change.tenant_id, change.task_type, change.holder);
-        let mut changes = self.lock();
-        let by = changes.entry(of).or_default();
-        *by = by.saturating_add(change.by);
+    /// A commit begins.
+    pub(super) fn begin(&self) -> Begun {
+        Begun(self.lock().censuses)
+    }
+
+    /// Counts what it has changed.
+    pub(super) fn count(&self, begun: &Begun, changes: impl IntoIterator<Item = HoldingChange>) {
+        let mut uncounted = self.lock();
+        if uncounted.censuses != begun.0 {
+            return;
+        }
+        for change in changes {
+            let of = (change.tenant_id, change.task_type, change.holder);
+            let by = uncounted.changes.entry(of).or_default();
+            *by = by.saturating_add(change.by);
+        }
     }
 
     /// What came since this was last asked.
-    pub(super) fn take(&self) -> impl Iterator<Item = HoldingChange> {
-        let changes = std::mem::take(&mut *self.lock()).into_iter();
+    pub(super) fn take(&self) -> impl Iterator<Item = HoldingChange> + use<> {
+        self.lock().take()
+    }
+
+    /// The same, after a census: it may have all of it already.
+    pub(super) fn take_counted(&self) -> impl Iterator<Item = HoldingChange> + use<> {
+        let mut uncounted = self.lock();
+        uncounted.censuses = uncounted.censuses.wrapping_add(1);
+        uncounted.take()
+    }
+}
+
+impl Uncounted {
+    fn take(&mut self) -> impl Iterator<Item = HoldingChange> + use<> {
+        let changes = std::mem::take(&mut self.changes).into_iter();
         changes.map(|((tenant_id, task_type, holder), by)| HoldingChange {
             tenant_id,
             task_type,
@@ -74,8 +109,9 @@ impl Holdings {
     }
 
     /// Counts a change that was committed.
-    pub(super) fn count(&mut self, change: HoldingChange) {
-        self.add(change.tenant_id, change.holder, change.by);
+    pub(super) fn count(&mut self, change: &HoldingChange) {
+        let (tenant_id, holder) = (change.tenant_id.clone(), change.holder.clone());
+        self.add(tenant_id, holder, change.by);
     }
 
     fn add(&mut self, tenant_id: TenantId, holder: Identifier, by: isize) {
@@ -201,4 +237,38 @@ pub(super) async fn end_expired(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end() -> HoldingChange {
+        let name = |text: &str| text.parse::<Identifier>().unwrap();
+        HoldingChange {
+            tenant_id: name("tenant").into(),
+            task_type: TaskType::BatchImport,
+            holder: name("holder"),
+            by: -1,
+        }
+    }
+
+    fn taken(changes: impl Iterator<Item = HoldingChange>) -> isize {
+        changes.map(|change| change.by).sum()
+    }
+
+    #[test]
+    fn what_a_census_may_have_counted_is_not_counted_again() {
+        let changes = HoldingChanges::default();
+        let (before, during) = (changes.begin(), changes.begin());
+        changes.count(&before, [end(), end()]);
+        assert_eq!(taken(changes.take()), -2);
+        assert_eq!(taken(changes.take()), 0);
+        changes.count(&before, [end()]);
+        assert_eq!(taken(changes.take_counted()), -1);
+        changes.count(&during, [end()]);
+        assert_eq!(taken(changes.take()), 0);
+        changes.count(&changes.begin(), [end()]);
+        assert_eq!(taken(changes.take()), -1);
+    }
 }

@@ -207,9 +207,9 @@ impl TransitionWriter {
     }
 
     async fn turn(&mut self) {
-        let transitions = Arc::clone(&self.transitions);
-        for change in transitions.completed.take() {
-            self.count(change);
+        for change in self.transitions.completed.take() {
+            self.count_of_holder(&change);
+            self.count_of_type(&change);
         }
         for ((tenant_id, task_type), first) in self.transitions.fresh.take() {
             self.supply.created(tenant_id, task_type, first);
@@ -283,7 +283,8 @@ impl TransitionWriter {
     fn note(&mut self, changes: &Changes) {
         self.pulse.moved(changes.moves());
         for change in changes.holdings() {
-            self.count(change);
+            self.count_of_holder(&change);
+            self.count_of_type(&change);
         }
         let mut given = self.transitions.given();
         for task in changes.changed() {
@@ -292,12 +293,14 @@ impl TransitionWriter {
         }
     }
 
-    /// Counts a change of somebody's number of leases.
-    fn count(&mut self, change: HoldingChange) {
+    fn count_of_holder(&mut self, change: &HoldingChange) {
+        self.holdings.count(change);
+    }
+
+    fn count_of_type(&mut self, change: &HoldingChange) {
         if let Some(leases) = &mut self.leases {
             let of_type = leases.entry(change.task_type).or_default();
             *of_type = of_type.saturating_add_signed(change.by);
         }
-        self.holdings.count(change);
     }
 }

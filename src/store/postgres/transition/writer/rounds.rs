@@ -98,6 +98,9 @@ impl TransitionWriter {
         let surveyed = surveyed.await;
         self.supply = supply;
         self.leases = Some(surveyed?);
+        for change in self.transitions.completed.take() {
+            self.count_of_holder(&change);
+        }
         let now = Instant::now();
         let pause = begun.elapsed().saturating_mul(SURVEY_PACE);
         let pause = pause.clamp(SURVEY, SURVEY_LIMIT);
@@ -119,6 +122,9 @@ impl TransitionWriter {
         });
         let (census, changes) = counted.await?;
         self.holdings = census.holdings;
+        for change in self.transitions.completed.take_counted() {
+            self.count_of_type(&change);
+        }
         let ended = changes.as_ref().is_some_and(|changes| !changes.is_empty());
         if let Some(changes) = changes {
             self.note(&changes);
