@@ -23,25 +23,19 @@ impl Given {
     /// Takes note of a task as it was written: of one that a worker is at, to know it, of
     /// any other, to know it no more.
     pub(super) fn note(&mut self, task: &Task) {
-        if task.status == TaskStatus::Executing && task.attempt.is_some() {
-            self.keep(task.clone());
-        } else {
-            drop(self.take(task.id));
-        }
-    }
-
-    /// Keeps a task that a worker is at.
-    pub(super) fn keep(&mut self, task: Task) {
         drop(self.take(task.id));
+        if task.status != TaskStatus::Executing || task.attempt.is_none() {
+            return;
+        }
         if self.young.len() >= CAPACITY {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(task.id, task);
+        self.young.insert(task.id, task.clone());
     }
 
-    /// Whether the task is known.
-    pub(super) fn has(&self, id: TaskId) -> bool {
-        self.young.contains_key(&id) || self.old.contains_key(&id)
+    /// The task, if it is known.
+    pub(super) fn get(&self, id: TaskId) -> Option<&Task> {
+        self.young.get(&id).or_else(|| self.old.get(&id))
     }
 
     /// The task, if it is known; it is known no more then.
@@ -52,42 +46,19 @@ impl Given {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use jiff::Timestamp;
-    use uuid::Uuid;
-
     use super::*;
-    use crate::task::attempt::Claim;
-    use crate::task::life_cycle::{Command, Report};
-    use crate::task::{NewTask, TaskParameters};
+    use crate::task::life_cycle::laws::{after, claim, complete};
 
     /// A task that a worker is at.
     fn claimed(id: usize) -> Task {
-        let id = TaskId::new(i64::try_from(id).unwrap()).unwrap();
-        let name = |text: &str| text.parse::<crate::task::Identifier>().unwrap();
-        let new = NewTask {
-            tenant_id: name("tenant").into(),
-            user_id: name("user"),
-            created_by: None,
-            locale: "en-US",
-            parameters: TaskParameters::Transfer {
-                src_user_id: name("source"),
-                dst_user_id: name("recipient"),
-            },
-        };
-        let mut task = Task::new(id, new);
-        let claim = Command::Claim {
-            claim: Claim {
-                claim_id: Uuid::nil(),
-                worker: name("worker"),
-                holder: name("holder"),
-                lease: Duration::from_secs(60),
-            },
-            timeout: Duration::from_hours(24),
-        };
-        task.apply(&claim, Timestamp::UNIX_EPOCH).unwrap();
-        task
+        Task {
+            id: task_id(id),
+            ..after(&[claim("h")])
+        }
+    }
+
+    fn task_id(id: usize) -> TaskId {
+        TaskId::new(i64::try_from(id).unwrap()).unwrap()
     }
 
     #[test]
@@ -99,7 +70,7 @@ mod tests {
             given.note(&claimed(id));
             let first_known = id.saturating_sub(CAPACITY - 1).max(1);
             for known in [first_known, id] {
-                assert!(given.has(TaskId::new(i64::try_from(known).unwrap()).unwrap()));
+                assert!(given.get(task_id(known)).is_some());
             }
             assert!(given.young.len() + given.old.len() <= 2 * CAPACITY);
         }
@@ -108,19 +79,11 @@ mod tests {
     #[test]
     fn a_task_that_no_worker_is_at_any_more_is_not_known() {
         let mut given = Given::default();
-        let mut task = claimed(1);
+        let task = claimed(1);
         given.note(&task);
-        let report = Report {
-            fence: task.fence,
-            holder: task.attempt.as_ref().unwrap().claim.holder.clone(),
-        };
-        let complete = Command::Complete {
-            report,
-            counts: None,
-        };
-        task.apply(&complete, Timestamp::UNIX_EPOCH).unwrap();
-        given.note(&task);
-        assert!(!given.has(task.id));
+        assert_eq!(given.get(task.id), Some(&task));
+        given.note(&after(&[claim("h"), complete(1)]));
+        assert_eq!(given.get(task.id), None);
         assert_eq!(given.take(task.id), None);
     }
 }

@@ -49,6 +49,19 @@ struct State<W, D> {
     closed: bool,
 }
 
+impl<W, D> State<W, D> {
+    /// Whether there is a free place.
+    fn admits(&self) -> Result<(), StoreError> {
+        if self.closed {
+            Err(StoreError::Closed)
+        } else if self.jobs.len() >= CAPACITY {
+            Err(StoreError::Overloaded)
+        } else {
+            Ok(())
+        }
+    }
+}
+
 /// A free place in the queue, which nobody else takes, nor the one after it,
 /// until it is taken or dropped: when an id is drawn meanwhile, the queue's order
 /// is that of the ids.
@@ -179,12 +192,7 @@ impl<W, D> Queue<W, D> {
         let (answer, answered) = oneshot::channel();
         let since = Instant::now();
         let state = self.state();
-        if state.closed {
-            return Err(StoreError::Closed);
-        }
-        if state.jobs.len() >= CAPACITY {
-            return Err(StoreError::Overloaded);
-        }
+        state.admits()?;
         Ok(Place {
             state,
             wakeup: &self.wakeup,
@@ -197,17 +205,12 @@ impl<W, D> Queue<W, D> {
     /// work is refused.
     pub(super) fn pass(&self, job: Job<W, D>) {
         let mut state = self.state();
-        let refused = if state.closed {
-            StoreError::Closed
-        } else if state.jobs.len() >= CAPACITY {
-            StoreError::Overloaded
-        } else {
-            state.jobs.push(job);
-            drop(state);
-            return self.wakeup.wake();
-        };
+        match state.admits() {
+            Ok(()) => state.jobs.push(job),
+            Err(error) => return refuse([job].into_iter(), &error),
+        }
         drop(state);
-        refuse([job].into_iter(), &refused);
+        self.wakeup.wake();
     }
 
     /// The next batch, in order, for the one writer; empty if there is nothing

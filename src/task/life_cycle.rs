@@ -16,7 +16,7 @@ mod effects;
     clippy::arithmetic_side_effects,
     reason = "the tests count seconds, and may panic"
 )]
-mod laws;
+pub(crate) mod laws;
 mod refusal;
 
 use std::time::Duration;

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! create ──> queue ──> writer ──> one statement, one commit ──> an answer to each
-//! commands, claims ──> queues ──> another writer (`transition/`)
+//! commands, claims ──> queues ──> writers of their own (`transition/`)
 //! reads ──> pool of connections
 //! ```
 //!
@@ -165,6 +165,21 @@ impl PostgresStore {
         }
     }
 
+    /// Of each writer.
+    const fn pulses(&self) -> [&Arc<Pulse>; 3] {
+        [&self.pulse, &self.transition_pulse, &self.completion_pulse]
+    }
+
+    /// Lets the writers end when what waits is committed.
+    fn take_no_more(&self) {
+        for pulse in self.pulses() {
+            pulse.close();
+        }
+        self.stop.cancel();
+        self.queue.close();
+        self.transitions.close();
+    }
+
     async fn work<T>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
@@ -262,8 +277,7 @@ impl TaskRepository for PostgresStore {
 
     /// That the database takes writes is told by the lease: its renewal is one.
     fn health(&self) -> Health {
-        let pulses = [&self.pulse, &self.transition_pulse, &self.completion_pulse];
-        let ended = pulses.into_iter().find(|pulse| !pulse.is_alive());
+        let ended = self.pulses().into_iter().find(|pulse| !pulse.is_alive());
         Health {
             is_alive: ended.is_none(),
             store: ended.map_or(Check::Ok, |pulse| pulse.check(None)),
@@ -292,13 +306,8 @@ impl TaskRepository for PostgresStore {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            self.pulse.close();
-            self.transition_pulse.close();
-            self.completion_pulse.close();
-            self.stop.cancel();
+            self.take_no_more();
             self.pool.close();
-            self.queue.close();
-            self.transitions.close();
             let writers =
                 std::mem::take(&mut *self.writers.lock().unwrap_or_else(PoisonError::into_inner));
             // Each ends as soon as it has committed what waits.
@@ -313,11 +322,6 @@ impl TaskRepository for PostgresStore {
 
 impl Drop for PostgresStore {
     fn drop(&mut self) {
-        self.pulse.close();
-        self.transition_pulse.close();
-        self.completion_pulse.close();
-        self.stop.cancel();
-        self.queue.close();
-        self.transitions.close();
+        self.take_no_more();
     }
 }

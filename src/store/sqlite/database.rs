@@ -92,7 +92,7 @@ pub(super) struct Database {
     /// None when the last transaction failed: it may have what the database has
     /// not.
     dispatch: Option<Dispatch>,
-    /// None then, for the same reason.
+    /// Empty then, for the same reason.
     given: Given,
     /// The next commit writes something by itself.
     is_probed: bool,

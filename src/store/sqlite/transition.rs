@@ -23,9 +23,9 @@ pub(super) fn apply(
     command: &Command,
     at: Timestamp,
 ) -> Result<Result<Moved, ApplyError>, DatabaseError> {
-    let found = match given.take(id) {
+    let found = match given.get(id) {
+        Some(known) => Ok(Some(known.clone())),
         None => find(connection, id),
-        known => Ok(known),
     };
     let found = match found {
         // It must not be in the way of all others.
@@ -35,20 +35,13 @@ pub(super) fn apply(
         }
         found => found?,
     };
-    let Some(mut task) = found else {
+    let Some(mut task) = found.filter(|task| scope.covers(task)) else {
         return Ok(Err(ApplyError::NoTask));
     };
-    if !scope.covers(&task) {
-        given.note(&task);
-        return Ok(Err(ApplyError::NoTask));
-    }
     let (was, was_ready) = (task.status, ready_from(&task));
     let effects = match task.apply(command, at) {
         Ok(effects) => effects,
-        Err(refusal) => {
-            given.note(&task);
-            return Ok(Err(refusal.into()));
-        }
+        Err(refusal) => return Ok(Err(refusal.into())),
     };
     if effects.changed {
         update(connection, &task)?;

@@ -158,7 +158,7 @@ async fn completions_that_were_asked_for_before_the_store_is_closed_are_done() {
     let store = place.open(None).await;
     create_many(&store, usize::from(TASKS), |_| (transfer("source"), None)).await;
     let tasks = claim(&store, many(1, TASKS)).await;
-    // Those in the way of which there is a lock are left to the writer of commands.
+    // What shares a batch with the task that is locked is left to the writer of commands.
     let lock = place.database.hold(&format!(
         "UPDATE task SET locale = locale WHERE id = {}",
         tasks[0].id.get()

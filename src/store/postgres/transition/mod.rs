@@ -83,7 +83,7 @@ impl Transitions {
 
     pub(super) async fn apply(&self, target: Target, command: Command) -> Applied {
         let completes = matches!(command, Command::Complete { .. });
-        let queue = if completes && self.given().has(target.id) {
+        let queue = if completes && self.given().get(target.id).is_some() {
             &self.completions
         } else {
             &self.commands

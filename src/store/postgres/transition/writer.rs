@@ -208,8 +208,7 @@ impl TransitionWriter {
 
     async fn turn(&mut self) {
         for change in self.transitions.completed.take() {
-            self.count_of_holder(&change);
-            self.count_of_type(&change);
+            self.count(&change);
         }
         for ((tenant_id, task_type), first) in self.transitions.fresh.take() {
             self.supply.created(tenant_id, task_type, first);
@@ -283,8 +282,7 @@ impl TransitionWriter {
     fn note(&mut self, changes: &Changes) {
         self.pulse.moved(changes.moves());
         for change in changes.holdings() {
-            self.count_of_holder(&change);
-            self.count_of_type(&change);
+            self.count(&change);
         }
         let mut given = self.transitions.given();
         for task in changes.changed() {
@@ -293,8 +291,10 @@ impl TransitionWriter {
         }
     }
 
-    fn count_of_holder(&mut self, change: &HoldingChange) {
+    /// Counts a change of somebody's number of leases.
+    fn count(&mut self, change: &HoldingChange) {
         self.holdings.count(change);
+        self.count_of_type(change);
     }
 
     fn count_of_type(&mut self, change: &HoldingChange) {

@@ -52,7 +52,7 @@ fn actor() -> Actor {
     }
 }
 
-fn claim(holder: &str) -> Command {
+pub(crate) fn claim(holder: &str) -> Command {
     Command::Claim {
         claim: Claim {
             claim_id: uuid::Uuid::nil(),
@@ -83,7 +83,7 @@ fn code() -> ResultCode {
     "18000205".parse().unwrap()
 }
 
-fn complete(fence: u32) -> Command {
+pub(crate) fn complete(fence: u32) -> Command {
     Command::Complete {
         report: report(fence, "h"),
         counts: None,
@@ -106,7 +106,7 @@ fn lose(fence: u32) -> Command {
 }
 
 /// A task after these commands, which must all be taken.
-fn after(commands: &[Command]) -> Task {
+pub(crate) fn after(commands: &[Command]) -> Task {
     let mut task = task(true);
     for command in commands {
         task.apply(command, at(1_000_000)).unwrap();

@@ -99,7 +99,7 @@ impl TransitionWriter {
         self.supply = supply;
         self.leases = Some(surveyed?);
         for change in self.transitions.completed.take() {
-            self.count_of_holder(&change);
+            self.holdings.count(&change);
         }
         let now = Instant::now();
         let pause = begun.elapsed().saturating_mul(SURVEY_PACE);
