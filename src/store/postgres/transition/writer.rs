@@ -94,7 +94,7 @@ impl TransitionWriter {
             claims_taken: 0,
             is_draining: false,
             supply: Supply::default(),
-            look_period: look_period(),
+            look_period: look_period(Duration::ZERO),
             holdings: Holdings::default(),
             census_due: now,
             is_census_failing: false,
