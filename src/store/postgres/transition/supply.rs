@@ -56,6 +56,8 @@ impl Source {
 pub(super) struct Supply {
     work: HashMap<(TenantId, TaskType), Work>,
     looked: Option<Instant>,
+    /// When it is to be looked again, as long as somebody wants work.
+    next_look: Option<Instant>,
     /// From when on there may be a look from the very first task on.
     next_full_look: Option<Instant>,
     /// The database's clock at a moment.
@@ -77,13 +79,17 @@ impl Head {
 impl Supply {
     /// Whether nobody has looked for this long.
     pub(super) fn is_older_than(&self, age: Duration) -> bool {
-        self.older_than_at(age)
-            .is_none_or(|due| due <= Instant::now())
+        self.looked.is_none_or(|looked| looked.elapsed() >= age)
     }
 
-    /// When nobody will have looked for this long; nothing if nobody ever has.
-    pub(super) fn older_than_at(&self, age: Duration) -> Option<Instant> {
-        self.looked?.checked_add(age)
+    /// When it is to be looked again; nothing if nobody ever has.
+    pub(super) const fn next_look(&self) -> Option<Instant> {
+        self.next_look
+    }
+
+    /// Whether it is to be looked now.
+    pub(super) fn is_look_due(&self) -> bool {
+        self.next_look.is_none_or(|due| due <= Instant::now())
     }
 
     /// Fresh tasks were created, this one first.

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::rounds::look_period;
 use super::changes::{Changes, HoldingChange};
 use super::leases::Holdings;
 use super::supply::Supply;
@@ -51,7 +50,6 @@ pub(in crate::store::postgres) struct TransitionWriter {
     /// Nobody waits for long any more.
     is_draining: bool,
     supply: Supply,
-    look_period: Duration,
     holdings: Holdings,
     census_due: Instant,
     is_census_failing: bool,
@@ -94,7 +92,6 @@ impl TransitionWriter {
             claims_taken: 0,
             is_draining: false,
             supply: Supply::default(),
-            look_period: look_period(Duration::ZERO),
             holdings: Holdings::default(),
             census_due: now,
             is_census_failing: false,
@@ -178,7 +175,7 @@ impl TransitionWriter {
         let now = Instant::now();
         let commands = (!self.commands.is_empty()).then_some(self.commands_due);
         let claims = self.claims.iter().map(|claim| claim.deadline).min();
-        let look = (!self.claims.is_empty()).then(|| self.supply.older_than_at(self.look_period));
+        let look = (!self.claims.is_empty()).then(|| self.supply.next_look());
         let work = self.scopes().into_iter().filter_map(|scope| {
             if self.supply.has_work(scope) {
                 Some(now)
@@ -218,7 +215,7 @@ impl TransitionWriter {
         if self.census_due <= Instant::now() {
             self.look_after_leases().await;
         }
-        if !self.claims.is_empty() && self.supply.is_older_than(self.look_period) {
+        if !self.claims.is_empty() && self.supply.is_look_due() {
             self.look().await;
         }
         let (commands, claims) = (self.next_commands(), self.next_claims());

@@ -1,6 +1,9 @@
 //! A look for work that is not known of yet.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
+use rand::Rng as _;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 use tokio::time::Instant;
@@ -13,10 +16,18 @@ use crate::task::{Identifier, TaskId, TaskStatus, TaskType, TenantId};
 /// How much later than those that were seen a task may appear, in the ordinary:
 /// commits take their time, and clocks of instances differ.
 const LAG: SignedDuration = SignedDuration::from_secs(10);
+/// No look is made more often than this many times as long as the last one took, which
+/// grows with the tenants: they take a hundredth of the time, or less.
+const PACE: u32 = 100;
+/// And neither more often than once in the one, nor less often than once in the other.
+const LEAST_PERIOD: Duration = Duration::from_millis(100);
+const MOST_PERIOD: Duration = Duration::from_millis(750);
+/// Up to this part less or more, at random, so that instances do not look all at once.
+const JITTER: f64 = 0.2;
 /// A look from the very first task on passes over all that was ever claimed, where
 /// an old snapshot keeps that. It is done no more often than this many times as long
 /// as it takes.
-const PACE: u32 = 200;
+const FULL_PACE: u32 = 200;
 
 impl Supply {
     /// Looks for what other instances wrote, and what fell from view: for each tenant
@@ -52,10 +63,11 @@ impl Supply {
             }
         }
         let now = Instant::now();
+        let took = now.duration_since(asked);
         self.looked = Some(now);
+        self.next_look = now.checked_add(period(took));
         if is_full {
-            let pause = asked.elapsed().saturating_mul(PACE);
-            self.next_full_look = now.checked_add(pause);
+            self.next_full_look = now.checked_add(took.saturating_mul(FULL_PACE));
         }
         Ok(())
     }
@@ -118,4 +130,30 @@ fn lower(fresh: Head) -> i64 {
 fn earlier(due: Head) -> i64 {
     let lag = i64::try_from(LAG.as_millis()).unwrap_or(i64::MAX);
     due.after.saturating_sub(lag)
+}
+
+/// When it is to be looked again, after a look that took so long.
+fn period(took: Duration) -> Duration {
+    let jitter = rand::rng().random_range(1.0 - JITTER..=1.0 + JITTER);
+    let period = took.saturating_mul(PACE);
+    period.clamp(LEAST_PERIOD, MOST_PERIOD).mul_f64(jitter)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// A task and a waiter at another instance meet within 1 s: worker.md, law 10.
+        #[test]
+        fn a_look_takes_little_of_the_time_and_is_never_long_in_coming(micros in 0..10_000_000_u64) {
+            let took = Duration::from_micros(micros);
+            let period = period(took);
+            let least = took.saturating_mul(80).min(Duration::from_millis(600));
+            prop_assert!(period >= least.max(Duration::from_millis(80)), "{period:?}");
+            prop_assert!(period <= Duration::from_millis(900), "{period:?}");
+        }
+    }
 }

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use rand::Rng as _;
 use sqlx::postgres::PgConnection;
 use tokio::time::Instant;
 
@@ -15,14 +14,6 @@ use crate::store::queue;
 use crate::task::TaskType;
 use crate::task::repository::StoreError;
 
-/// It is looked for work that other instances made no more often than this many times as
-/// long as that takes, which grows with the tenants: a hundredth of the time, or less.
-const LOOK_PACE: u32 = 100;
-/// And neither more often than once in the one, nor less often than once in the other.
-const LOOK_LEAST: Duration = Duration::from_millis(100);
-const LOOK_MOST: Duration = Duration::from_millis(750);
-/// Up to this part less or more, at random, so that instances do not look all at once.
-const LOOK_JITTER: f64 = 0.2;
 /// How often leases are counted at least, and so how late the end of one may be
 /// noticed that another instance has given.
 const CENSUS: Duration = Duration::from_secs(2);
@@ -49,12 +40,10 @@ impl TransitionWriter {
     }
 
     pub(super) async fn look(&mut self) {
-        let begun = Instant::now();
         let mut supply = std::mem::take(&mut self.supply);
         let looked = self.with_connection(async |connection| supply.look(connection).await);
         let looked = looked.await;
         self.supply = supply;
-        self.look_period = look_period(begun.elapsed());
         if let Err(error) = looked {
             queue::fail(
                 self.claims.drain(..).map(|claim| claim.job).collect(),
@@ -163,31 +152,5 @@ impl TransitionWriter {
             }
         };
         self.transitions.board.show(TaskType::ALL.map(standing));
-    }
-}
-
-/// When it is to be looked for work again, after a look that took so long.
-pub(super) fn look_period(took: Duration) -> Duration {
-    let period = took.saturating_mul(LOOK_PACE);
-    let jitter = rand::rng().random_range(1.0 - LOOK_JITTER..=1.0 + LOOK_JITTER);
-    period.clamp(LOOK_LEAST, LOOK_MOST).mul_f64(jitter)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        /// A task and a waiter at another instance meet within 1 s: worker.md, law 10.
-        #[test]
-        fn a_look_takes_little_of_the_time_and_is_never_long_in_coming(micros in 0..10_000_000_u64) {
-            let took = Duration::from_micros(micros);
-            let period = look_period(took);
-            let least = took.saturating_mul(80).min(Duration::from_millis(600));
-            prop_assert!(period >= least.max(Duration::from_millis(80)), "{period:?}");
-            prop_assert!(period <= Duration::from_millis(900), "{period:?}");
-        }
     }
 }
