@@ -15,7 +15,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::files::{APPLICATION_ID, identity};
+use super::files::{APPLICATION_ID, look};
 
 /// How long a recovery of the log by another process is waited for.
 const BUSY: Duration = Duration::from_secs(30);
@@ -101,13 +101,13 @@ fn folder_of(path: &Path) -> &Path {
 
 /// Refuses to overwrite the database, its log or the log's index, by whatever name.
 fn refuse_own_files(path: &Path, copy: &Path) -> Result<(), BackupError> {
-    let Ok(there) = std::fs::metadata(copy) else {
+    let Ok(there) = look(copy) else {
         return Ok(());
     };
     let is_own = ["", "-wal", "-shm", "-journal"].iter().any(|suffix| {
         let mut own = OsString::from(path);
         own.push(suffix);
-        std::fs::metadata(&own).is_ok_and(|own| identity(&own) == identity(&there))
+        look(own.as_ref()).is_ok_and(|own| own.identity == there.identity)
     });
     if is_own {
         return Err(BackupError::Itself(copy.to_owned()));

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use super::batch::Batch;
 use super::connection::connect;
 use super::expiry::Expiry;
-use super::files::{DatabaseFile, identity, look};
+use super::files::{DatabaseFile, look};
 use super::index::{Entry, Fingerprints, Index, IndexKind, SharedMemtable};
 use super::log::Log;
 use super::standing;
@@ -111,7 +111,7 @@ impl Source {
         Ok(Self {
             path: path.to_owned(),
             file: Arc::new(file),
-            identity: identity(&look(path)?),
+            identity: look(path)?.identity,
             clock,
             attempts,
             source_users,
@@ -124,8 +124,8 @@ impl Source {
 
     /// Makes sure that the file is there, still the same, and not emptied.
     fn check(&self) -> Result<(), DatabaseError> {
-        let metadata = look(&self.path)?;
-        if identity(&metadata) == self.identity && metadata.len() > 0 {
+        let file = look(&self.path)?;
+        if file.identity == self.identity && file.bytes > 0 {
             Ok(())
         } else {
             Err(DatabaseError::Replaced(self.path.clone()))

@@ -2,7 +2,7 @@
 //! them, that they are ours, and that none was lost.
 
 use std::ffi::OsString;
-use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, OpenFlags};
+use rustix::fs::{AtFlags, CWD, StatxFlags};
 
 use super::OpenError;
 use super::database::DatabaseError;
@@ -239,17 +240,31 @@ impl DatabaseFile {
     }
 }
 
-/// What the file system says of the file at `path`.
-pub(super) fn look(path: &Path) -> Result<Metadata, DatabaseError> {
-    std::fs::metadata(path).map_err(|error| DatabaseError::File {
-        path: path.to_owned(),
-        error,
-    })
+/// A file as it was looked at.
+pub(super) struct FileState {
+    /// Its device and inode.
+    pub(super) identity: (u64, u64),
+    /// Its size.
+    pub(super) bytes: u64,
 }
 
-/// The device and inode of a file.
-pub(super) fn identity(metadata: &Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
+/// What the file system says of the file at `path`.
+///
+/// It is not asked for times. A file whose times somebody saw gets new ones with its next
+/// write (kernels since 6.13), however soon that is; a file system without a journal
+/// then writes the inode beside the data at each sync.
+pub(super) fn look(path: &Path) -> Result<FileState, DatabaseError> {
+    let wanted = StatxFlags::INO | StatxFlags::SIZE;
+    let found = rustix::fs::statx(CWD, path, AtFlags::empty(), wanted);
+    let found = found.map_err(|error| DatabaseError::File {
+        path: path.to_owned(),
+        error: error.into(),
+    })?;
+    let device = rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor);
+    Ok(FileState {
+        identity: (device, found.stx_ino),
+        bytes: found.stx_size,
+    })
 }
 
 /// What is missing of a database.
@@ -339,4 +354,44 @@ fn is_mount_point(path: &Path) -> bool {
             .filter_map(|line| line.split(|byte| *byte == b' ').nth(4))
             .any(|mounted| mounted == written)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::time::{ClockId, clock_gettime};
+
+    use super::*;
+
+    /// The time that files get as long as nobody has seen it: that of the last tick.
+    fn tick() -> (i64, i64) {
+        let time = clock_gettime(ClockId::RealtimeCoarse);
+        (time.tv_sec, time.tv_nsec)
+    }
+
+    #[test]
+    fn a_file_that_was_looked_at_is_written_without_a_new_time_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let file = File::create_new(&path).unwrap();
+        let write = || file.write_all_at(b"content", 0).unwrap();
+        // Whether the file has the time of the last tick; not for sure where the next one
+        // came meanwhile.
+        let has_coarse_time = || {
+            write();
+            let last = tick();
+            while tick() == last {
+                std::thread::yield_now();
+            }
+            look(&path).unwrap();
+            write();
+            let now = tick();
+            let metadata = file.metadata().unwrap();
+            (metadata.mtime(), metadata.mtime_nsec()) <= now
+        };
+        assert!((0..100).any(|_| has_coarse_time()));
+        let metadata = file.metadata().unwrap();
+        let state = look(&path).unwrap();
+        assert_eq!(state.identity, (metadata.dev(), metadata.ino()));
+        assert_eq!(state.bytes, 7);
+    }
 }

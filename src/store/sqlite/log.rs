@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use rusqlite::{Connection, Transaction};
 
 use super::database::DatabaseError;
-use super::files::{DatabaseFile, FRAME_HEADER_BYTES, identity, look};
+use super::files::{DatabaseFile, FRAME_HEADER_BYTES, look};
 
 /// Pages in the log after which they are moved into the database file.
 const CHECKPOINT_PAGES: u64 = 4096;
@@ -49,7 +49,7 @@ impl Log {
         let path = file.log_path();
         let page_bytes: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
         let mut log = Self {
-            identity: identity(&look(&path)?),
+            identity: look(&path)?.identity,
             path,
             frame_bytes: u64::from(page_bytes).saturating_add(FRAME_HEADER_BYTES),
             pages: 0,
@@ -99,9 +99,9 @@ impl Log {
     /// Makes sure that the file is there, still the same, and whole. One that has
     /// no name any more could be written to, but would end with the process.
     pub(super) fn check(&self) -> Result<(), DatabaseError> {
-        let metadata = look(&self.path)?;
+        let file = look(&self.path)?;
         let least = self.pages.saturating_mul(self.frame_bytes);
-        if identity(&metadata) == self.identity && metadata.len() >= least {
+        if file.identity == self.identity && file.bytes >= least {
             Ok(())
         } else {
             Err(DatabaseError::Replaced(self.path.clone()))
