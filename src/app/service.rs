@@ -102,8 +102,11 @@ impl App {
         ServiceBuilder::new()
             // Around all, so that a page can read errors of any layer.
             .option_layer(self.cors())
-            // Without the deadline of the envelope: a rule can be slower.
-            .option_layer(stand_in.map(|_| AndThenLayer::new(stand_in::conduct)))
+            // Without the deadline of the envelope: a rule can be slower. Boxed, or a
+            // service that is none would need the room, too.
+            .option_layer(
+                stand_in.map(|_| AndThenLayer::new(|answer| Box::pin(stand_in::conduct(answer)))),
+            )
             // Sees every request first and every answer last: it must know the
             // trace id of all there is, and give errors of all layers one form.
             .layer(

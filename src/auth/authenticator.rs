@@ -141,7 +141,8 @@ impl Authenticator {
         }
         if let Some(jwt) = self.jwt_of(token) {
             let skew = self.clock_skew;
-            return jwt.admit(token, user_id, now, skew, context).await;
+            // Boxed, or every request would have the room that JWTs need.
+            return Box::pin(jwt.admit(token, user_id, now, skew, context)).await;
         }
         let mut admitted = self.without_credential("unknown token")?;
         if self.stand_in_key.is_some()

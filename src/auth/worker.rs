@@ -48,35 +48,40 @@ pub struct WorkerCaller {
 
 /// Admits requests with a worker's credential, each with its [`WorkerCaller`].
 /// Checks in this order: form (400), then the credential (401).
-pub async fn admit_worker(
+pub fn admit_worker(
     State(authenticator): State<Arc<Authenticator>>,
     request: Request,
     next: Next,
-) -> Response {
-    match authenticate(&authenticator, request) {
-        Ok(request) => next.run(request).await,
-        Err(error) => {
-            let is_challenge = matches!(error, ApiError::Unauthenticated(_));
-            let mut response = error.into_response();
-            if is_challenge {
-                response.headers_mut().insert(WWW_AUTHENTICATE, CHALLENGE);
+) -> impl Future<Output = Response> + Send {
+    // Here, or the future has room for the request and for its parts.
+    let (mut parts, body) = request.into_parts();
+    let admitted = authenticate(&authenticator, &mut parts);
+    async move {
+        match admitted {
+            Ok(()) => next.run(Request::from_parts(parts, body)).await,
+            Err(error) => {
+                let is_challenge = matches!(error, ApiError::Unauthenticated(_));
+                let mut response = error.into_response();
+                if is_challenge {
+                    response.headers_mut().insert(WWW_AUTHENTICATE, CHALLENGE);
+                }
+                response
             }
-            response
         }
     }
 }
 
-fn authenticate(authenticator: &Authenticator, request: Request) -> Result<Request, ApiError> {
-    let (mut parts, body) = request.into_parts();
+/// Gives the request its [`WorkerCaller`], or says why it is refused.
+fn authenticate(authenticator: &Authenticator, parts: &mut Parts) -> Result<(), ApiError> {
     let context = RequestContext::of(&parts.extensions)?;
-    host(&parts).map_err(ApiError::Malformed)?;
+    host(parts).map_err(ApiError::Malformed)?;
     if let Some(violation) = context.trace_id_violation() {
         return Err(ApiError::InvalidParameters(Violations::from(violation)));
     }
-    let caller = authenticator.check_worker(&parts, &context)?;
+    let caller = authenticator.check_worker(parts, &context)?;
     context.note_credential(Some(&caller.name));
     parts.extensions.insert(caller);
-    Ok(Request::from_parts(parts, body))
+    Ok(())
 }
 
 impl<S: Sync> FromRequestParts<S> for WorkerCaller {

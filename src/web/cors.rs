@@ -1,6 +1,7 @@
 //! Pages of other origins that may call the service from a browser.
 
 use std::fmt;
+use std::pin::Pin;
 use std::str::FromStr;
 use std::task::{Context, Poll};
 
@@ -106,6 +107,9 @@ pub struct WithCors<S> {
     to_others: S,
 }
 
+/// The answer to a page that is yet to come.
+type PagesFuture<S, B> = Pin<Box<<tower_http::cors::Cors<S> as Service<Request<B>>>::Future>>;
+
 impl<S, B, R> Service<Request<B>> for WithCors<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
@@ -113,7 +117,8 @@ where
 {
     type Response = Response<R>;
     type Error = S::Error;
-    type Future = Either<<tower_http::cors::Cors<S> as Service<Request<B>>>::Future, S::Future>;
+    // The one is boxed, or the other would be as large.
+    type Future = Either<PagesFuture<S, B>, S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         std::task::ready!(self.to_pages.poll_ready(context))?;
@@ -122,7 +127,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         if request.headers().contains_key(ORIGIN) {
-            Either::Left(self.to_pages.call(request))
+            Either::Left(Box::pin(self.to_pages.call(request)))
         } else {
             Either::Right(self.to_others.call(request))
         }

@@ -29,8 +29,8 @@ struct Inner {
     routes: Routes<&'static str>,
 }
 
-/// The span of a request. It ends when it is dropped.
-pub(super) struct RequestSpan(Span);
+/// The span of a request. It ends when it is dropped. Boxed, for most requests have none.
+pub(super) struct RequestSpan(Box<Span>);
 
 impl RequestTracer {
     /// For requests of these paths, as templates.
@@ -73,7 +73,7 @@ impl RequestTracer {
         let builder = SpanBuilder::from_name(name)
             .with_kind(SpanKind::Server)
             .with_attributes(attributes);
-        RequestSpan(tracer.build_with_context(builder, &parent))
+        RequestSpan(Box::new(tracer.build_with_context(builder, &parent)))
     }
 }
 

@@ -25,15 +25,21 @@ pub(super) struct Valid<T>(pub(super) T);
 impl<S: Sync, T: Body> FromRequest<S> for Valid<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+    fn from_request(
+        request: Request,
+        _: &S,
+    ) -> impl Future<Output = Result<Self, ApiError>> + Send {
+        // Here, or the future has room for the request and for its parts.
         let (parts, body) = request.into_parts();
-        let context = RequestContext::of(&parts.extensions)?;
-        let bytes = json::read(&parts.headers, body, &context).await?;
-        let mut wrong = Violations::default();
-        let read = T::read(&Object::parse(&bytes)?, &mut wrong);
-        read.filter(|_| wrong.is_empty())
-            .map(Self)
-            .ok_or(ApiError::InvalidParameters(wrong))
+        async move {
+            let context = RequestContext::of(&parts.extensions)?;
+            let bytes = json::read(&parts.headers, body, &context).await?;
+            let mut wrong = Violations::default();
+            let read = T::read(&Object::parse(&bytes)?, &mut wrong);
+            read.filter(|_| wrong.is_empty())
+                .map(Self)
+                .ok_or(ApiError::InvalidParameters(wrong))
+        }
     }
 }
 

@@ -26,32 +26,38 @@ pub(super) struct CreateRequest {
 impl<S: Send + Sync> FromRequest<S> for CreateRequest {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let (mut parts, request_body) = request.into_parts();
-        let context = RequestContext::of(&parts.extensions)?;
-        let caller = Caller::from_request_parts(&mut parts, state).await?;
-        let bytes = json::read(&parts.headers, request_body, &context).await?;
-        let fields = Object::parse(&bytes)?;
+    fn from_request(
+        request: Request,
+        state: &S,
+    ) -> impl Future<Output = Result<Self, ApiError>> + Send {
+        // Here, or the future has room for the request and for its parts.
+        let (mut parts, body) = request.into_parts();
+        async move {
+            let context = RequestContext::of(&parts.extensions)?;
+            let caller = Caller::from_request_parts(&mut parts, state).await?;
+            let bytes = json::read(&parts.headers, body, &context).await?;
+            let fields = Object::parse(&bytes)?;
 
-        let key = idempotency_key(&parts.headers);
-        let (parameters, key) = match (parameters(&fields), key) {
-            (Ok(parameters), Ok(key)) => (parameters, key),
-            (parameters, key) => {
-                let mut violations = parameters.err().unwrap_or_default();
-                violations.extend(key.err());
-                return Err(ApiError::InvalidParameters(violations));
-            }
-        };
-        Ok(Self {
-            idempotency: caller.idempotency(key, &bytes),
-            task: NewTask {
-                tenant_id: caller.tenant_id,
-                user_id: caller.user_id,
-                created_by: caller.credential,
-                locale: context.language().tag(),
-                parameters,
-            },
-        })
+            let key = idempotency_key(&parts.headers);
+            let (parameters, key) = match (parameters(&fields), key) {
+                (Ok(parameters), Ok(key)) => (parameters, key),
+                (parameters, key) => {
+                    let mut violations = parameters.err().unwrap_or_default();
+                    violations.extend(key.err());
+                    return Err(ApiError::InvalidParameters(violations));
+                }
+            };
+            Ok(Self {
+                idempotency: caller.idempotency(key, &bytes),
+                task: NewTask {
+                    tenant_id: caller.tenant_id,
+                    user_id: caller.user_id,
+                    created_by: caller.credential,
+                    locale: context.language().tag(),
+                    parameters,
+                },
+            })
+        }
     }
 }
 
