@@ -251,7 +251,7 @@ pub(super) struct FileState {
 /// What the file system says of the file at `path`.
 ///
 /// It is not asked for times. A file whose times somebody saw gets new ones with its next
-/// write (kernels since 6.13), however soon that is; a file system without a journal
+/// write (Linux 6.13 and newer), however soon that is; a file system without a journal
 /// then writes the inode beside the data at each sync.
 pub(super) fn look(path: &Path) -> Result<FileState, DatabaseError> {
     let wanted = StatxFlags::INO | StatxFlags::SIZE;
@@ -377,11 +377,11 @@ mod tests {
         // Whether the file has the time of the last tick; not for sure where the next one
         // came meanwhile.
         let has_coarse_time = || {
-            write();
             let last = tick();
             while tick() == last {
                 std::thread::yield_now();
             }
+            write();
             look(&path).unwrap();
             write();
             let now = tick();
