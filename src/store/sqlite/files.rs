@@ -128,7 +128,7 @@ impl DatabaseFile {
     }
 
     fn log_bytes(&self) -> u64 {
-        std::fs::metadata(self.log_path()).map_or(0, |metadata| metadata.len())
+        look(&self.log_path()).map_or(0, |log| log.bytes)
     }
 
     /// Whose database it is, and whether it can do without a log.
